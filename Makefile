@@ -1,0 +1,110 @@
+# Herald. `make run` starts a cluster on this machine, `make test` runs every test; both install what they need.
+#
+#   make            release build: build/release/herald-{gateway,router,registry,devbroker}, heraldctl
+#   make deps       what building, running and testing need: Debian packages, build/venv, build/kafka
+#   make run        a local cluster (deploy/local/herald-local up); RUN_FLAGS="--gateways 2 ..."
+#   make test       unit tests, then live tests against real Redis and Kafka
+#   make check      unit tests only (seconds)
+#   make lint       layers, lengths, banned functions, headers, generated documents, format, cppcheck
+#   make format     clang-format in place
+#   make asan       unit tests and core live tests under AddressSanitizer and UBSan
+#   make bench docs install clean
+
+VARIANT ?= release
+O := build/$(VARIANT)
+G := build/generated
+PREFIX ?= /usr/local
+CC := gcc
+PKGS := libevent libwslay rdkafka hiredis libprotobuf-c libzmq jansson yaml-0.1 libcrypto zlib
+
+# --- sources: the listing is the architecture -------------------------------------------------------------------------
+
+common_SRCS := $(addprefix common/, \
+    err.c check.c clock.c log.c loop.c net.c buf.c table.c slab.c wheel.c message.c json_scan.c \
+    option.c option_value.c option_yaml.c option_print.c metric.c metric_print.c admin.c daemon.c \
+    redis.c redis_reply.c redis_script.c bus.c link.c lease.c members.c kafka_producer.c kafka_consumer.c kafka_conf.c)
+
+gateway_SRCS := $(addprefix gateway/, main.c)
+
+router_SRCS := $(addprefix router/, main.c)
+
+registry_SRCS := $(addprefix registry/, main.c)
+
+ctl_SRCS := $(addprefix registry/ctl/, main.c)
+
+devbroker_SRCS := deploy/local/kafka_devbroker.c
+
+# name_test.c files, each a program of its own: linked with all of common and the daemon's own sources but main.c
+TESTS := $(wildcard common/*_test.c gateway/*_test.c gateway/*/*_test.c router/*_test.c registry/*_test.c)
+
+PROTOS := link lease push client
+
+# --- flags --------------------------------------------------------------------------------------------------------------
+
+WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wwrite-strings \
+    -Wvla -Wformat=2 -Wundef -Wno-missing-field-initializers
+CPPFLAGS := -D_GNU_SOURCE -I. -I$(G) $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+CFLAGS_release := -O2 -g
+CFLAGS_asan := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+CFLAGS_tsan := -O1 -g -fsanitize=thread
+CFLAGS := -std=gnu11 $(WARN) $(CFLAGS_$(VARIANT)) -fno-common -fstack-protector-strong
+LDFLAGS := $(CFLAGS_$(VARIANT)) -Wl,--as-needed
+LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lpthread -lm
+
+# --- programs -----------------------------------------------------------------------------------------------------------
+
+PROGRAMS := $(addprefix $(O)/, herald-gateway herald-router herald-registry heraldctl herald-devbroker)
+
+.PHONY: all deps run test check live lint format asan bench docs install clean programs
+all: programs
+programs: $(PROGRAMS)
+
+pb_OBJS := $(PROTOS:%=$(O)/generated/%.pb-c.o)
+common_OBJS := $(common_SRCS:%.c=$(O)/%.o) $(pb_OBJS)
+
+$(O)/libherald.a: $(common_OBJS)
+	rm -f $@ && ar rcs $@ $^
+$(O)/herald-gateway: $(gateway_SRCS:%.c=$(O)/%.o) $(O)/libherald.a
+$(O)/herald-router: $(router_SRCS:%.c=$(O)/%.o) $(O)/libherald.a
+$(O)/herald-registry: $(registry_SRCS:%.c=$(O)/%.o) $(O)/libherald.a
+$(O)/heraldctl: $(ctl_SRCS:%.c=$(O)/%.o) $(O)/libherald.a
+$(O)/herald-devbroker: $(devbroker_SRCS:%.c=$(O)/%.o) $(O)/libherald.a
+$(PROGRAMS):
+	$(CC) $(LDFLAGS) -o $@ $(filter %.o %.a, $^) $(LIBS)
+
+GENERATED := $(PROTOS:%=$(G)/%.pb-c.h) $(G)/lua_scripts.h
+$(O)/%.o: %.c | $(GENERATED)
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+$(O)/generated/%.pb-c.o: $(G)/%.pb-c.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -w -c -o $@ $<
+$(G)/%.pb-c.c $(G)/%.pb-c.h &: proto/%.proto
+	@mkdir -p $(G)
+	protoc-c --proto_path=proto --c_out=$(G) $<
+$(G)/lua_scripts.h: $(wildcard common/lua/*.lua) common/lua/embed.py
+	@mkdir -p $(G)
+	python3 common/lua/embed.py common/lua > $@
+
+# --- tests --------------------------------------------------------------------------------------------------------------
+
+TEST_PROGRAMS := $(TESTS:%.c=$(O)/%)
+# a daemon's tests link with all of the daemon but its main.c; *_fake_test.c get the fake loop in place of the real one
+daemon_objs = $(filter-out %/main.o, $($(1)_SRCS:%.c=$(O)/%.o))
+$(O)/gateway/%_test: $(O)/gateway/%_test.o $(call daemon_objs,gateway) $(O)/libherald.a
+	$(CC) $(LDFLAGS) -o $@ $(if $(findstring _fake_test,$@),$(O)/common/loop_fake.o) $^ $(LIBS) -lcmocka
+$(O)/router/%_test: $(O)/router/%_test.o $(call daemon_objs,router) $(O)/libherald.a
+	$(CC) $(LDFLAGS) -o $@ $(if $(findstring _fake_test,$@),$(O)/common/loop_fake.o) $^ $(LIBS) -lcmocka
+$(O)/registry/%_test: $(O)/registry/%_test.o $(call daemon_objs,registry) $(O)/libherald.a
+	$(CC) $(LDFLAGS) -o $@ $(if $(findstring _fake_test,$@),$(O)/common/loop_fake.o) $^ $(LIBS) -lcmocka
+$(O)/common/%_test: $(O)/common/%_test.o $(O)/libherald.a
+	$(CC) $(LDFLAGS) -o $@ $(if $(findstring _fake_test,$@),$(O)/common/loop_fake.o) $^ $(LIBS) -lcmocka
+$(filter %_fake_test,$(TEST_PROGRAMS)): $(O)/common/loop_fake.o
+
+check: $(TEST_PROGRAMS)
+	@tests/unit/run $(TEST_PROGRAMS)
+
+clean:
+	rm -rf build/release build/asan build/tsan build/generated
+
+-include $(shell find $(O) -name '*.d' 2>/dev/null)

@@ -1,0 +1,51 @@
+/*
+ * The HTTP side of a daemon, over evhttp: /metrics, /healthz and /readyz for all, the registry's API besides.
+ * Never exposed to the internet; limits on header and body size and on time are set all the same.
+ */
+#ifndef HERALD_COMMON_ADMIN_H
+#define HERALD_COMMON_ADMIN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "buf.h"
+#include "err.h"
+#include "loop.h"
+
+struct admin;
+struct admin_request;
+
+/* A handler answers once, now or later, with admin_reply(). If the client leaves before, the reply goes nowhere,
+ * but must still be given: it frees the request. */
+typedef void admin_fn(struct admin_request *request, void *arg);
+/* Writes the reason into why when not ready. */
+typedef bool admin_ready_fn(void *arg, struct buf *why);
+
+/* listen: "127.0.0.1:9080" ("" host or *: all addresses; port 0: any). ERR_SYSTEM when it cannot be bound. */
+enum err admin_new(struct loop *loop, const char *listen, admin_ready_fn *ready, void *ready_arg,
+                   struct admin **admin_r) MUST_CHECK;
+void admin_free(struct admin **admin);
+uint16_t admin_port(const struct admin *admin);
+/* In a forked child: closes what was inherited, without touching the parent's connections. */
+void admin_after_fork(struct admin **admin);
+
+/* method "GET" (HEAD comes with it), "POST", "DELETE" ...; path exact, or a prefix when it ends in '/' and is not "/".
+ * Others answer 404 or 405 by themselves. Called before metric_print() for /metrics: on_scrape, when given. */
+void admin_route(struct admin *admin, const char *method, const char *path, admin_fn *fn, void *arg);
+void admin_on_scrape(struct admin *admin, loop_fn *fn, void *arg);
+
+const char *admin_path(const struct admin_request *request);
+/* What stands behind a prefix route, percent-decoded; "" when nothing does. */
+const char *admin_path_rest(const struct admin_request *request);
+/* A query parameter, decoded; NULL when absent. Valid until the reply. */
+const char *admin_query(const struct admin_request *request, const char *name);
+const char *admin_header(const struct admin_request *request, const char *name);
+const void *admin_body(const struct admin_request *request, size_t *len_r);
+void admin_reply(struct admin_request *request, int code, const char *content_type, const void *body, size_t len);
+/* {"error":"..."} with that code. */
+void admin_reply_error(struct admin_request *request, int code, const char *text);
+/* An extra response header; before admin_reply(). */
+void admin_reply_header(struct admin_request *request, const char *name, const char *value);
+
+#endif

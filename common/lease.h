@@ -1,0 +1,33 @@
+/*
+ * An instance's lease in Redis: `herald:lease:<instance>` (herald.v1.Lease, PX 3000), renewed every second, and the
+ * instance's name in the set `herald:instances`, so that the registry need not scan. A lease of a lower generation than one that still lives is refused by the script: the
+ * caller then takes a higher generation.
+ */
+#ifndef HERALD_COMMON_LEASE_H
+#define HERALD_COMMON_LEASE_H
+
+#include <stdint.h>
+
+#include "lease.pb-c.h"
+#include "redis.h"
+
+struct lease;
+
+enum { LEASE_TTL_MS = 3000, LEASE_RENEW_MS = 1000 };
+
+/* Called before each renewal to fill in counters and load. */
+typedef void lease_fill_fn(void *arg, Herald__V1__Lease *lease);
+/* A live lease of this name has a higher generation: this process must not go on under it. */
+typedef void lease_lost_fn(void *arg);
+
+/* body is copied: instance, generation, role, endpoint, url, admin, version. Starts renewing as soon as redis is up. */
+struct lease *lease_new(struct loop *loop, struct redis *redis, const Herald__V1__Lease *body, lease_fill_fn *fill,
+                        lease_lost_fn *lost, void *arg);
+/* Renew now (a counter that others should see soon has changed; after a reconnection). */
+void lease_renew(struct lease *lease);
+/* Wall-clock ms of the last renewal that Redis confirmed; 0: never. */
+uint64_t lease_renewed_ms(const struct lease *lease);
+/* Releases (compare-and-delete, not waited for) and frees. */
+void lease_free(struct lease **lease);
+
+#endif

@@ -1,0 +1,23 @@
+/*
+ * Shared, immutable, reference-counted bytes: what is encoded once and sent to many. One allocation.
+ * ref is the only way to keep one beyond the call that handed it over. Not thread-safe (a process is one thread).
+ */
+#ifndef HERALD_COMMON_MESSAGE_H
+#define HERALD_COMMON_MESSAGE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct message; /* opaque; message_bytes() and message_len() */
+
+/* A message of len bytes, with one reference, to be filled through message_fill() before it is shared. */
+struct message *message_new(size_t len);
+struct message *message_copy(const void *bytes, size_t len);
+char *message_fill(struct message *m);
+const char *message_bytes(const struct message *m);
+size_t message_len(const struct message *m);
+struct message *message_ref(struct message *m);
+/* Clears the pointer; the last one frees. NULL inside is a no-op. */
+void message_unref(struct message **m);
+
+#endif

@@ -1,0 +1,123 @@
+/*
+ * A client's connection: the socket, the HTTP upgrade, RFC 6455 framing in, queued frames out. It knows nothing of users:
+ * what arrives goes up through struct conn_events, given by the session layer.
+ *
+ *     HEAD  -> AUTH -> OPEN -> CLOSING -> gone
+ *
+ * HEAD: reading the HTTP request (ws/http_head.c, ws/upgrade.c). AUTH: upgraded, not yet authenticated. OPEN: in use.
+ * CLOSING: our close frame is on its way, waiting for the peer's or the deadline. A conn is in one state, and so on one
+ * list of its conns; conn_enter() alone changes it. conn_close() alone ends it, with a reason that is logged and counted.
+ * Memory goes at the end of the loop turn.
+ */
+#ifndef HERALD_GATEWAY_WS_CONN_H
+#define HERALD_GATEWAY_WS_CONN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/err.h"
+#include "common/loop.h"
+#include "common/message.h"
+#include "common/option.h"
+
+struct conns; /* all connections of a worker, with what they share (listener, receive buffer, pools, wheel) */
+struct conn;
+
+/* X(name, label, WebSocket close code; 0: no close frame can or should be sent) */
+#define CLOSE_REASON_LIST(X)                                                                                           \
+    X(PEER, "peer", 1000)                 /* the client closed, politely */                                            \
+    X(LOST, "lost", 0)                    /* reset, or end of stream without a close frame */                          \
+    X(BAD_REQUEST, "bad_request", 0)      /* refused in the HTTP phase, answered there */                              \
+    X(HEAD_TIMEOUT, "head_timeout", 0)                                                                                 \
+    X(PROTOCOL, "protocol", 1002)         /* RFC 6455 broken */                                                        \
+    X(BAD_UTF8, "bad_utf8", 1007)                                                                                      \
+    X(TOO_BIG, "too_big", 1009)                                                                                        \
+    X(UNSUPPORTED, "unsupported", 1003)   /* binary where only text is spoken */                                       \
+    X(POLICY, "policy", 1008)             /* too many bad messages */                                                  \
+    X(SHUTDOWN, "shutdown", 1001)                                                                                      \
+    X(INTERNAL, "internal", 1011)                                                                                      \
+    X(UNAUTHORISED, "unauthorised", 4401)                                                                              \
+    X(TIMEOUT, "timeout", 4408)           /* authentication or heartbeat */                                            \
+    X(REPLACED, "replaced", 4409)         /* a newer connection of the same device */                                  \
+    X(RATE, "rate", 4429)                                                                                              \
+    X(SLOW, "slow", 4008)                                                                                              \
+    X(DRAINING, "draining", 4503)
+
+enum close_reason {
+#define X(name, label, code) CLOSE_##name,
+    CLOSE_REASON_LIST(X)
+#undef X
+        CLOSE_REASON_COUNT
+};
+extern const char *const close_reason_names[]; /* NULL-terminated: labels of the metric */
+
+enum conn_state { CONN_HEAD, CONN_AUTH, CONN_OPEN, CONN_CLOSING, CONN_STATE_COUNT };
+
+/* What the upgrade request said; borrowed, valid only during upgraded(). NULL where absent, else percent-decoded. */
+struct upgrade_request {
+    const char *token;  /* from Authorization: Bearer, ?token=, or a Sec-WebSocket-Protocol item `herald.jwt.<JWT>` */
+    const char *device; /* ?device= */
+    const char *user;   /* ?user= (only meaningful with auth.mode=none) */
+    const char *origin, *user_agent;
+    const char *forwarded_for;
+};
+
+struct conn_settings {
+    char *path;                        /* "/ws" */
+    struct option_list origins;        /* allowed Origin values; empty: all. "https://*.example.com" matches subdomains */
+    int64_t message_max;               /* bytes of a message, fragments added up; 64 KiB */
+    int64_t head_max, head_timeout_ms; /* 8 KiB, 10 s */
+    int64_t auth_timeout_ms;           /* 8 s from the accept on */
+    int64_t idle_timeout_ms;           /* nothing heard from the client for so long: 4408; 60 s */
+    int64_t ping_interval_ms;          /* write-idle for so long: a ping; 25 s; 0: none */
+    int64_t close_timeout_ms;          /* CLOSING at the most; 5 s */
+    int64_t queue_max_bytes;           /* queued for one connection; beyond: the frame's policy */
+    int64_t queue_max_age_ms;          /* oldest queued frame; beyond: close SLOW */
+    int64_t connections_max;           /* of a worker; beyond: HTTP 503 with Retry-After */
+};
+/* Option rows for the gateway's table, section "ws" and "limit"; defined in ws/conn_options.h. */
+
+/* One of the frame's fates is reported through conn_events.fate, exactly once, for frames sent with a non-NULL receipt. */
+struct conn_events {
+    /* The 101 is queued. Authenticate now from `request`, or wait for a first message. May call conn_close(). */
+    void (*upgraded)(void *arg, struct conn *c, const struct upgrade_request *request);
+    /* A whole message: UTF-8 valid text, or binary. Borrowed. */
+    void (*message)(void *arg, struct conn *c, bool is_text, const char *bytes, size_t len);
+    /* ERR_OK: handed to the kernel; ERR_FULL: dropped by policy; ERR_CLOSED: the connection went first. */
+    void (*fate)(void *arg, struct conn *c, void *receipt, enum err fate);
+    /* Last call for this conn; its fates came before. */
+    void (*closed)(void *arg, struct conn *c, enum close_reason reason);
+};
+
+struct conns *conns_new(struct loop *loop, const struct conn_settings *settings, const struct conn_events *events,
+                        void *arg);
+/* Accepts on this descriptor (not owned) until conns_stop_accepting(). */
+void conns_start_accepting(struct conns *conns, int listener);
+void conns_stop_accepting(struct conns *conns);
+/* Closes every connection with that reason. */
+void conns_close_all(struct conns *conns, enum close_reason reason);
+uint32_t conns_count(const struct conns *conns, enum conn_state state);
+/* All must be gone or going; frees at once. */
+void conns_free(struct conns **conns);
+/* Every connection in that state; fn must not close others than its own. */
+void conns_each(struct conns *conns, enum conn_state state, void (*fn)(void *arg, struct conn *c), void *arg);
+
+/* AUTH -> OPEN. */
+void conn_authenticated(struct conn *c);
+/* The session layer's own pointer; NULL at first. */
+void conn_set_owner(struct conn *c, void *owner);
+void *conn_owner(const struct conn *c);
+enum conn_state conn_state(const struct conn *c);
+const char *conn_peer(const struct conn *c); /* numeric address, for logs */
+uint64_t conn_id(const struct conn *c);      /* unique in the worker's life, from 1 */
+
+/* Queues a frame, encoded by ws/frame.h, for the one write at the end of this turn. Takes its own reference. receipt:
+ * NULL when nobody wants to know. A frame that finds the queue full is dropped, with fate ERR_FULL.
+ * No-op with fate ERR_CLOSED unless AUTH or OPEN. Fates never come before this call returned. */
+void conn_send(struct conn *c, struct message *frame, void *receipt);
+/* Sends the close frame with the reason's code and `text` (may be NULL, at most 123 bytes) after what is queued, then
+ * CLOSING. Safe from every upcall; a second call is a no-op. */
+void conn_close(struct conn *c, enum close_reason reason, const char *text);
+
+#endif
