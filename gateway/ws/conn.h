@@ -65,7 +65,7 @@ struct upgrade_request {
 
 struct conn_settings {
     char *path;                        /* "/ws" */
-    struct option_list origins;        /* allowed Origin values; empty: all. "https://*.example.com" matches subdomains */
+    struct option_list origins;        /* allowed Origin values; empty: all. "https://?.example.com" with a star for ? matches subdomains */
     int64_t message_max;               /* bytes of a message, fragments added up; 64 KiB */
     int64_t head_max, head_timeout_ms; /* 8 KiB, 10 s */
     int64_t auth_timeout_ms;           /* 8 s from the accept on */
