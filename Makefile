@@ -104,6 +104,60 @@ $(filter %_fake_test,$(TEST_PROGRAMS)): $(O)/common/loop_fake.o
 check: $(TEST_PROGRAMS)
 	@tests/unit/run $(TEST_PROGRAMS)
 
+# `live` alone expects that deps are there; PYTEST="-k dlq" chooses. CORE: the tests that the sanitizer run repeats
+live: programs
+	HERALD_PROGRAMS=$(CURDIR)/$(O) build/venv/bin/python -m pytest tests/live -q $(PYTEST)
+
+# a make of its own after deps: what pkg-config says is only known then
+test:
+	@deploy/deps test
+	@$(MAKE) --no-print-directory -j2 programs check
+	@$(MAKE) --no-print-directory live
+
+asan:
+	@deploy/deps test
+	@$(MAKE) --no-print-directory -j2 VARIANT=asan programs check
+	@$(MAKE) --no-print-directory VARIANT=asan live PYTEST="-m core $(PYTEST)"
+
+# --- running ------------------------------------------------------------------------------------------------------------
+
+deps:
+	@deploy/deps lint
+
+run:
+	@deploy/deps run
+	@$(MAKE) --no-print-directory -s -j2 programs
+	@exec deploy/local/herald-local up $(RUN_FLAGS)
+
+# --- documents, lint, format --------------------------------------------------------------------------------------------
+
+DAEMONS := gateway router registry
+doc_flag_configuration := config-doc
+doc_flag_metrics := metrics-doc
+docs-print: programs
+	@printf '<!-- Made by `make docs` from the option and metric tables; do not edit. -->\n'
+	@for daemon in $(DAEMONS); do $(O)/herald-$$daemon --$(doc_flag_$(DOCUMENT)); done
+docs: programs
+	$(MAKE) -s docs-print DOCUMENT=configuration > docs/configuration.md
+	$(MAKE) -s docs-print DOCUMENT=metrics > docs/metrics.md
+.PHONY: docs-print
+
+lint:
+	@deploy/deps lint
+	@$(MAKE) --no-print-directory -s -j2 programs
+	@CPPFLAGS="$$($(MAKE) -s print-cppflags)" tests/lint/run
+print-cppflags:
+	@echo $(CPPFLAGS)
+.PHONY: print-cppflags
+
+format:
+	git ls-files '*.c' '*.h' | xargs clang-format -i
+
+install: programs
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+	install $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin
+	install -m 644 registry/ctl/heraldctl.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/heraldctl
+
 clean:
 	rm -rf build/release build/asan build/tsan build/generated
 
