@@ -1,0 +1,65 @@
+/*
+ * Outcomes: every (record, target) ends in exactly one. It is counted, and published to herald.outcome, keyed by the
+ * user, where the record asks for it or the configuration says all.
+ */
+#ifndef HERALD_ROUTER_OUTCOME_H
+#define HERALD_ROUTER_OUTCOME_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/kafka.h"
+#include "common/loop.h"
+#include "router/push.h"
+
+/* The names are fixed: they stand in herald.outcome and in the label `outcome` of herald_router_outcomes_total. */
+#define OUTCOME_LIST(X)                                                                                                \
+    X(ACKED, "acked")         /* a client acknowledged it */                                                           \
+    X(WRITTEN, "written")     /* volatile: handed to the kernel */                                                     \
+    X(STORED, "stored")       /* waits in the mailbox */                                                               \
+    X(SCHEDULED, "scheduled") /* waits for its time */                                                                 \
+    X(EXPIRED, "expired")                                                                                              \
+    X(DROPPED, "dropped") /* see the reason */                                                                         \
+    X(DUPLICATE, "duplicate")                                                                                          \
+    X(DEAD, "dead") /* could not be parsed or addressed */
+
+enum outcome_kind {
+#define X(name, label) OUTCOME_##name,
+    OUTCOME_LIST(X)
+#undef X
+        OUTCOME_KIND_COUNT
+};
+
+const char *outcome_label(enum outcome_kind kind);
+/* NULL-terminated, for the metric table. */
+extern const char *const outcome_labels[];
+
+/* Everything is borrowed for the call. */
+struct outcome {
+    enum outcome_kind kind;
+    const char *reason; /* short and constant ("offline", "slow" ...); NULL: none */
+    struct push_str id, user, device;
+    uint64_t seq;         /* of an acknowledged durable message; 0: none */
+    int64_t timestamp_ms; /* of the record; latencyMs counts from here to now; 0: unknown */
+    const char *instance; /* that reported it; NULL: none */
+    const char *source;   /* "topic/partition/offset": record->source */
+    bool is_wanted;       /* the record asked (push.is_outcome_wanted) */
+};
+
+struct outcome_settings {
+    const char *topic;
+    const char *router; /* this router's id */
+    bool publish_all;
+    uint32_t publishing_max; /* records handed to Kafka and not yet acknowledged; beyond it they are counted as lost */
+};
+
+struct outcome_log;
+/* The producer must outlive the log, or be freed first (its callbacks then end what is under way). Strings of the
+ * settings are copied. */
+struct outcome_log *outcome_log_new(struct loop *loop, struct kafka_producer *producer,
+                                    const struct outcome_settings *settings);
+void outcome_log_free(struct outcome_log **log);
+/* Counts, and publishes if wanted. Never blocks; what cannot be published is counted, not kept. */
+void outcome_report(struct outcome_log *log, const struct outcome *outcome);
+
+#endif
