@@ -1,0 +1,93 @@
+"""The services' side: producing pushes and reading the outcome, dead-letter and upstream topics, with confluent-kafka."""
+
+import itertools
+import json
+import threading
+import time
+import uuid
+
+from confluent_kafka import Consumer, Producer
+
+from client import Waiting
+
+
+class Pusher:
+    def __init__(self, bootstrap):
+        self.producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 1, "enable.idempotence": True,
+                                  "message.timeout.ms": 60000})
+        self.accepted, self.numbers, self.prefix = set(), itertools.count(), uuid.uuid4().hex[:8]
+
+    def push(self, to, content="hello", key=None, flush=True, **fields):
+        """Produces one record; its id. With flush, Kafka has it when this returns."""
+        message_id = fields.pop("id", None) or f"{self.prefix}-{next(self.numbers)}"
+        record = dict(fields, id=message_id, to=to, content=content)
+        self.raw(json.dumps(record), key if key is not None else to.get("user", ""), message_id, flush)
+        return message_id
+
+    def raw(self, value, key="", message_id=None, flush=True, headers=None):
+        def delivered(error, _):
+            assert error is None, error
+            self.accepted.add(message_id)
+
+        while True:
+            try:
+                self.producer.produce("herald.push", value, key, headers=headers, on_delivery=delivered)
+                break
+            except BufferError:
+                self.producer.poll(0.1)
+        if flush:
+            self.flush()
+
+    def flush(self, timeout=60):
+        assert self.producer.flush(timeout) == 0, "Kafka did not take everything"
+
+
+class Tail:
+    """Everything that reaches a topic from now on (or from the beginning)."""
+
+    def __init__(self, bootstrap, topic, from_beginning=False):
+        self.records = Waiting()
+        self.consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": f"test-{uuid.uuid4().hex}",
+                                  "auto.offset.reset": "earliest" if from_beginning else "latest",
+                                  "fetch.wait.max.ms": 20, "enable.auto.commit": False,
+                                  "topic.metadata.refresh.interval.ms": 500,
+                                  "allow.auto.create.topics": True})
+        self.assigned, self.stopping = threading.Event(), threading.Event()
+        self.consumer.subscribe([topic], on_assign=lambda *_: self.assigned.set())
+        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.thread.start()
+        assert self.assigned.wait(30), f"no partitions of {topic}"
+        # "latest" is only known once the positions were asked for
+        deadline = time.monotonic() + 10
+        while not from_beginning and any(p.offset < 0 for p in self.consumer.position(self.consumer.assignment())):
+            if time.monotonic() > deadline or not self._anchor():
+                break
+
+    def _anchor(self):
+        for partition in self.consumer.assignment():
+            low, high = self.consumer.get_watermark_offsets(partition, timeout=10)
+            partition.offset = high
+            self.consumer.seek(partition)
+        return False
+
+    def _run(self):
+        while not self.stopping.is_set():
+            record = self.consumer.poll(0.1)
+            if record is not None and record.error() is None:
+                self.records.add(record)
+        self.consumer.close()
+
+    def values(self):
+        return [json.loads(r.value()) for r in self.records.snapshot()]
+
+    def wait_json(self, matches, count=1, timeout=15, what="record"):
+        def wrapped(record):
+            try:
+                return matches(json.loads(record.value()))
+            except ValueError:
+                return False
+        return [json.loads(r.value()) for r in self.records.wait(wrapped, count, timeout, what)]
+
+    def close(self):
+        self.stopping.set()
+        self.thread.join(10)

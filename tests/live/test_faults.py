@@ -1,0 +1,143 @@
+"""Things are killed, stopped, added and emptied while durable messages flow: none is lost, none overtakes another."""
+
+import signal
+import time
+
+import pytest
+
+from conftest import World, check_logs
+from process import is_pid_alive
+from test_registry import get, wait_for
+from traffic import Traffic
+
+
+@pytest.fixture(scope="module")
+def broken(tmp_path_factory):
+    world = World(tmp_path_factory.mktemp("faults"), gateways=2, workers=2, routers=2, registries=2)
+    yield world
+    world.down()
+    check_logs(world.cluster)
+
+
+@pytest.fixture
+def traffic(broken, user):
+    running = Traffic(broken, user).start()
+    yield running
+    running.stopping.set()
+    for client in running.clients.values():
+        client.stopping.set()
+
+
+def workers_of(daemon):
+    with open(f"/proc/{daemon.process.pid}/task/{daemon.process.pid}/children") as children:
+        return [int(pid) for pid in children.read().split()]
+
+
+def test_worker_killed(broken, traffic):
+    import os
+    gateway = broken.cluster.of("gateway")[0]
+    before = workers_of(gateway)
+    os.kill(before[0], signal.SIGKILL)
+    wait_for(lambda: len(workers_of(gateway)) == 2 and before[0] not in workers_of(gateway), 20, "worker restarted")
+    wait_for(gateway.is_ready, 20, "gateway ready again")
+    traffic.wait_flowing()
+    assert traffic.finish() > 50
+
+
+def test_gateway_killed(broken, traffic):
+    gateway = broken.cluster.of("gateway")[0]
+    children = workers_of(gateway)
+    gateway.process.kill()
+    wait_for(lambda: not any(is_pid_alive(pid) for pid in children), 5, "workers die with their master")
+    wait_for(lambda: not {"gw1-0", "gw1-1"} & instances(broken), 4, "dead instances leave the membership")
+    traffic.wait_flowing(100)
+    gateway.start_ready()
+    assert traffic.finish() > 50
+
+
+def instances(world, registry=0):
+    return {i["instance"] for i in get(world.registry(registry), "/api/v1/instances")["instances"]}
+
+
+def test_router_killed(broken, traffic):
+    router = broken.cluster.of("router")[0]
+    router.process.kill()
+    router.start_ready()
+    traffic.wait_flowing(100)
+    assert traffic.finish(90) > 50
+
+
+def test_router_added_and_removed(broken, traffic):
+    extra, _ = broken.cluster.add("router")
+    extra.start_ready()
+    traffic.wait_flowing(150)
+    assert extra.process.stop() == 0
+    broken.cluster.daemons.remove(extra)
+    traffic.wait_flowing(150)
+    assert traffic.finish() > 50
+
+
+def test_gateway_stopped_politely(broken, traffic):
+    gateway = broken.cluster.of("gateway")[1]
+    assert gateway.process.stop() == 0
+    traffic.wait_flowing(100)
+    gateway.start_ready()
+    assert traffic.finish() > 50
+
+
+def test_registry_leader_killed(broken, traffic):
+    leader_id = get(broken.registry(), "/api/v1/stats")["leader"]
+    leader = next(d for d in broken.cluster.of("registry") if d.settings["registry.id"] == leader_id)
+    other = next(d for d in broken.cluster.of("registry") if d is not leader)
+    base = f"http://127.0.0.1:{other.admin_port}"
+    leader.process.kill()
+    killed = time.monotonic()
+    wait_for(lambda: get(base, "/api/v1/stats")["leader"] == other.settings["registry.id"], 8, "take-over")
+    assert time.monotonic() - killed <= 5.5
+    leader.start_ready()
+    assert traffic.finish() > 50
+
+
+def test_redis_stopped_and_started(broken, traffic):
+    redis = broken.cluster.redis.process
+    redis.stop()
+    traffic.wait_flowing()  # users with a cached route go on being served
+    redis.start()
+    traffic.wait_flowing(100)
+    assert traffic.finish() > 50
+
+
+def test_redis_killed_while_users_reconnect(broken, traffic):
+    redis = broken.cluster.redis.process
+    redis.kill()
+    for client in list(traffic.clients.values())[::2]:
+        client.client.abort()
+    redis.start()
+    traffic.wait_flowing(100)
+    assert traffic.finish(90) > 50
+
+
+def test_redis_flushed(broken, traffic):
+    """Mailboxes go with a flush; users who are connected are found again within 10 s and lose nothing from then on."""
+    broken.redis_cli("FLUSHALL")
+    flushed = time.monotonic()
+    keys = [f"herald:route:{{{name}}}" for name in traffic.names]
+    wait_for(lambda: broken.redis_cli("EXISTS", *keys) == str(len(keys)), 12, "every session registered again")
+    assert time.monotonic() - flushed <= 11
+    traffic.wait_flowing(50)
+    for name in traffic.names:  # only what was sent after everyone was back must be complete
+        traffic.sent[name] = []
+    traffic.wait_flowing(100)
+    traffic.stopping.set()
+    traffic.thread.join()
+    broken.pusher.flush()
+    for name, client in traffic.clients.items():
+        client.wait_ids(traffic.sent[name], 60)
+
+
+def test_kafka_stopped_and_started(broken, traffic):
+    kafka = broken.cluster.broker
+    kafka.process.kill()
+    kafka.start()
+    traffic.wait_flowing(60, timeout=120)
+    assert traffic.finish(120) > 50
