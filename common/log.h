@@ -3,7 +3,8 @@
  * (what happened, in few words, never formatted) and typed fields. Values are escaped; secrets are never passed.
  *
  *     log_info("session opened", F_STR("user", user), F_UINT("connection", id));
- *     ->  ts=2026-01-02T03:04:05.678Z level=info component=gateway instance=gw1-0 msg="session opened" user=42 connection=7
+ *     ->  ts=2026-01-02T03:04:05.678Z level=info component=gateway instance=gw1-0 msg="session opened" user=42
+ * connection=7
  *
  * A line is one write(2). Lines that the network can cause use log_limited(), at most one a second for each call
  * site, the next one telling how many were left out (suppressed=N).
@@ -14,6 +15,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h> /* F_ERRNO */
 
 #include "err.h"
 
@@ -59,8 +61,7 @@ struct log_limit {
 bool log_limit_pass(struct log_limit *limit, uint64_t *suppressed_r);
 
 #define LOG_FIELDS(...) ((const struct log_field[]){__VA_ARGS__ __VA_OPT__(, ){.kind = LOG_FIELD_END}})
-#define log_at(level, msg, ...)                                                                                        \
-    (log_enabled(level) ? log_write(level, 0, msg, LOG_FIELDS(__VA_ARGS__)) : (void)0)
+#define log_at(level, msg, ...) (log_enabled(level) ? log_write(level, 0, msg, LOG_FIELDS(__VA_ARGS__)) : (void)0)
 #define log_error(msg, ...) log_at(LOG_ERROR, msg, __VA_ARGS__)
 #define log_warn(msg, ...) log_at(LOG_WARN, msg, __VA_ARGS__)
 #define log_info(msg, ...) log_at(LOG_INFO, msg, __VA_ARGS__)

@@ -12,6 +12,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "list.h"
+
 struct loop;
 struct loop_timer;
 struct loop_signal;
@@ -27,20 +29,24 @@ struct loop_fd {
     _Alignas(8) unsigned char event[128]; /* a struct event; its size is asserted in loop.c */
 };
 
-/* Embedded. A task that is already queued is not queued twice. */
+/* Embedded; its members are the loop's own. A task that is already queued is not queued twice. */
 struct loop_task {
-    struct loop_task *next;
+    struct list link;
     loop_fn *fn;
     void *arg;
+    uint32_t ran_turn;
     bool is_queued;
 };
 
 struct loop *loop_new(void);
+/* Runs reap tasks that are still queued; deferred ones are forgotten. */
 void loop_free(struct loop **loop);
 /* Runs until loop_stop(). */
 void loop_run(struct loop *loop);
-/* One turn; waits at most until the next event or timer. For tests and embedding. */
+/* One turn; waits at most until the next event or timer, not at all when nothing is watched or tasks are queued.
+ * For tests and embedding. */
 void loop_turn(struct loop *loop);
+/* Ends loop_run() after this turn; before loop_run(), it returns at once. */
 void loop_stop(struct loop *loop);
 /* After fork() in the child. */
 void loop_after_fork(struct loop *loop);
@@ -57,7 +63,8 @@ void loop_fd_want(struct loop_fd *watch, int events);
 void loop_fd_release(struct loop_fd *watch);
 
 struct loop_timer *loop_timer_new(struct loop *loop, loop_fn *fn, void *arg);
-/* (Re)starts the timer: first after delay_ms, then every every_ms (0: once). */
+/* (Re)starts the timer: first after delay_ms, then every every_ms (0: once). Never early; a late periodic one skips
+ * what it missed. fn may stop, restart or free its own timer. */
 void loop_timer_start(struct loop_timer *timer, uint64_t delay_ms, uint64_t every_ms);
 void loop_timer_stop(struct loop_timer *timer);
 void loop_timer_free(struct loop_timer **timer);
@@ -66,7 +73,8 @@ struct loop_signal *loop_signal_new(struct loop *loop, int signo, loop_fn *fn, v
 void loop_signal_free(struct loop_signal **sig);
 
 void loop_task_init(struct loop_task *task, loop_fn *fn, void *arg);
-/* Runs at the end of this turn, in the order of queueing. A task that defers itself again runs next turn. */
+/* Runs at the end of this turn, in the order of queueing, also when a deferred task asks for it. A task that already
+ * ran at this turn's end (one that defers itself) runs next turn, which does not wait then. */
 void loop_defer(struct loop *loop, struct loop_task *task);
 /* Runs after all deferred tasks of this turn: the place to free. */
 void loop_reap(struct loop *loop, struct loop_task *task);

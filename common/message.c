@@ -1,0 +1,64 @@
+#include "message.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "check.h"
+
+struct message {
+    size_t len;
+    uint32_t refs;
+    char bytes[]; /* and a NUL, which len does not count */
+};
+
+struct message *message_new(size_t len)
+{
+    CHECK(len < SIZE_MAX / 2);
+    struct message *m = xmalloc(sizeof(*m) + len + 1);
+    m->len = len;
+    m->refs = 1;
+    m->bytes[len] = '\0';
+    return m;
+}
+
+struct message *message_copy(const void *bytes, size_t len)
+{
+    struct message *m = message_new(len);
+    if (len)
+        memcpy(m->bytes, bytes, len);
+    return m;
+}
+
+char *message_fill(struct message *m)
+{
+    CHECK(m->refs == 1); /* shared means immutable */
+    return m->bytes;
+}
+
+const char *message_bytes(const struct message *m)
+{
+    return m->bytes;
+}
+
+size_t message_len(const struct message *m)
+{
+    return m->len;
+}
+
+struct message *message_ref(struct message *m)
+{
+    CHECK(m->refs > 0 && m->refs < UINT32_MAX);
+    m->refs++;
+    return m;
+}
+
+void message_unref(struct message **m)
+{
+    struct message *mine = *m;
+    if (!mine)
+        return;
+    *m = NULL;
+    CHECK(mine->refs > 0);
+    if (--mine->refs == 0)
+        free(mine);
+}

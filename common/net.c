@@ -1,0 +1,121 @@
+#include "net.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "check.h"
+
+static int set_on(int fd, int level, int name, int value)
+{
+    return setsockopt(fd, level, name, &value, sizeof(value));
+}
+
+static int close_failed(int fd)
+{
+    int saved = errno;
+    close(fd);
+    errno = saved;
+    return -1;
+}
+
+/* A listening descriptor, or -1 with errno. */
+static int listen_at(const struct sockaddr *addr, socklen_t addr_len, int backlog, bool reuse_port)
+{
+    int fd = socket(addr->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -1;
+    if (set_on(fd, SOL_SOCKET, SO_REUSEADDR, 1) || (reuse_port && set_on(fd, SOL_SOCKET, SO_REUSEPORT, 1)))
+        return close_failed(fd);
+    if (addr->sa_family == AF_INET6 && set_on(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0))
+        return close_failed(fd);
+    if (bind(fd, addr, addr_len) || listen(fd, backlog))
+        return close_failed(fd);
+    return fd;
+}
+
+static int listen_everywhere(uint16_t port, int backlog, bool reuse_port)
+{
+    struct sockaddr_in6 six = {.sin6_family = AF_INET6, .sin6_port = htons(port), .sin6_addr = IN6ADDR_ANY_INIT};
+    int fd = listen_at((struct sockaddr *)&six, sizeof(six), backlog, reuse_port);
+    if (fd >= 0 || (errno != EAFNOSUPPORT && errno != EADDRNOTAVAIL))
+        return fd;
+    struct sockaddr_in four = {.sin_family = AF_INET, .sin_port = htons(port)};
+    return listen_at((struct sockaddr *)&four, sizeof(four), backlog, reuse_port);
+}
+
+enum err net_listen(const char *host, uint16_t port, int backlog, bool reuse_port, int *fd_r)
+{
+    int fd = -1;
+    if (host[0] == '\0' || strcmp(host, "*") == 0) {
+        fd = listen_everywhere(port, backlog, reuse_port);
+    } else {
+        struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
+        struct addrinfo *found = NULL;
+        char service[8];
+        snprintf(service, sizeof(service), "%u", port);
+        if (getaddrinfo(host, service, &hints, &found) != 0) {
+            errno = EADDRNOTAVAIL;
+            return ERR_SYSTEM;
+        }
+        for (struct addrinfo *at = found; at && fd < 0; at = at->ai_next)
+            fd = listen_at(at->ai_addr, at->ai_addrlen, backlog, reuse_port);
+        int saved = errno;
+        freeaddrinfo(found);
+        errno = saved;
+    }
+    if (fd < 0)
+        return ERR_SYSTEM;
+    *fd_r = fd;
+    return ERR_OK;
+}
+
+static void peer_text(const struct sockaddr_storage *peer, char text[NET_ADDR_TEXT])
+{
+    text[0] = '\0';
+    if (peer->ss_family == AF_INET) {
+        inet_ntop(AF_INET, &((const struct sockaddr_in *)peer)->sin_addr, text, NET_ADDR_TEXT);
+    } else if (peer->ss_family == AF_INET6) {
+        const struct in6_addr *six = &((const struct sockaddr_in6 *)peer)->sin6_addr;
+        if (IN6_IS_ADDR_V4MAPPED(six)) /* one form for one peer: lists and limits compare it */
+            inet_ntop(AF_INET, six->s6_addr + 12, text, NET_ADDR_TEXT);
+        else
+            inet_ntop(AF_INET6, six, text, NET_ADDR_TEXT);
+    }
+}
+
+enum err net_accept(int listener, int *fd_r, char peer_r[NET_ADDR_TEXT])
+{
+    struct sockaddr_storage peer;
+    int fd;
+    do { /* a peer that gave up while it waited is not the next one's trouble */
+        socklen_t len = sizeof(peer);
+        memset(&peer, 0, sizeof(peer));
+        fd = accept4(listener, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    } while (fd < 0 && (errno == EINTR || errno == ECONNABORTED || errno == EPROTO));
+    if (fd < 0) {
+        if (errno == EAGAIN || errno == EWOULDBLOCK)
+            return ERR_AWAY;
+        return errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM ? ERR_FULL : ERR_SYSTEM;
+    }
+    set_on(fd, IPPROTO_TCP, TCP_NODELAY, 1); /* fails harmlessly where the peer is gone already */
+    peer_text(&peer, peer_r);
+    *fd_r = fd;
+    return ERR_OK;
+}
+
+uint16_t net_local_port(int fd)
+{
+    struct sockaddr_storage local = {0};
+    socklen_t len = sizeof(local);
+    if (getsockname(fd, (struct sockaddr *)&local, &len) < 0)
+        return 0;
+    if (local.ss_family == AF_INET6)
+        return ntohs(((struct sockaddr_in6 *)&local)->sin6_port);
+    return local.ss_family == AF_INET ? ntohs(((struct sockaddr_in *)&local)->sin_port) : 0;
+}
