@@ -21,8 +21,8 @@ struct daemon_settings {
     char *admin_listen; /* host:port */
 };
 
-/* log.level, log.format, admin.listen. The fallback of admin.listen is 127.0.0.1:0's port by daemon: it is part of the
- * daemon's own table, so this table has only log.*. */
+/* log.level and log.format. admin.listen has another default in each daemon, so its row stands in the daemon's table:
+ * {"admin", "listen", OPTION_STRING, offsetof(struct daemon_settings, admin_listen), ...}. */
 extern const struct option daemon_options[];
 
 struct daemon_program {
@@ -35,8 +35,11 @@ struct daemon_program {
  * --help, --version. Returns the exit status when the program has to end now (0 or 2), -1 to go on; then the
  * settings are loaded and logging is set up. Ignores SIGPIPE. */
 int daemon_start(const struct daemon_program *program, int argc, char **argv);
-/* The file given by --config, or NULL; for a reload. */
+/* The file given by --config, or NULL. */
 const char *daemon_config_file(void);
+/* Loads the same file, environment and --set once more, into another zeroed settings struct, for SIGHUP. Mistakes go to
+ * stderr and the running settings stay as they are; the caller releases `fresh` in any case. */
+enum err daemon_reload(const struct option_set *fresh) MUST_CHECK;
 /* Tells the service manager (sd_notify protocol, NOTIFY_SOCKET), e.g. "READY=1"; no-op where there is none. */
 void daemon_notify(const char *state);
 extern const char daemon_version[];

@@ -2,6 +2,7 @@
  * Metrics. A daemon has one const table of them, from which the Prometheus text and docs/metrics.md come.
  * Values live in blocks of 64-bit words in shared memory: a master that forks makes one block for each worker before
  * the fork, each worker writes its own without locks, and the master's /metrics prints them all, labelled slot="N".
+ * A block has one writer at a time, a single thread: a master that counts as well reserves one more block for itself.
  */
 #ifndef HERALD_COMMON_METRIC_H
 #define HERALD_COMMON_METRIC_H
@@ -38,7 +39,7 @@ void metric_set(unsigned id, int64_t to);
 void metric_set_labelled(unsigned id, unsigned value, int64_t to);
 void metric_observe(unsigned id, uint64_t amount); /* HISTOGRAM; microseconds for _seconds */
 
-/* Of the current block. */
+/* Of the current block. Of a histogram: how many were observed. */
 uint64_t metric_get(unsigned id);
 uint64_t metric_get_labelled(unsigned id, unsigned value);
 /* Of a given block, or summed over all blocks with block < 0. */

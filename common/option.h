@@ -50,7 +50,9 @@ struct option_set {
 };
 
 /* Sets defaults, then reads file (NULL: none), environment and --set pairs ("section.key=value").
- * On error prints to `errors` and returns ERR_INVALID. Strings in settings are owned by it: option_release(). */
+ * Prints every mistake to `errors`, not only the first, and returns ERR_INVALID. A HERALD_ variable of one of our
+ * sections that names no option is only noted there: daemons may share an environment. Strings in settings are owned
+ * by it, also after an error: option_release(). A default that fails its own row's check ends the process. */
 enum err option_load(const struct option_set *set, const char *file, char *const *environment,
                      const char *const *assignments, size_t assignment_count, FILE *errors) MUST_CHECK;
 /* Sets one value from text as if by --set, with its checks. For tests and `where` in the message. */
