@@ -1,4 +1,5 @@
-/* A growing byte buffer for building text or frames; it may be reused over and over. Always NUL-terminated behind len. */
+/* A growing byte buffer for building text or frames; it may be reused over and over. Always NUL-terminated behind len.
+ */
 #ifndef HERALD_COMMON_BUF_H
 #define HERALD_COMMON_BUF_H
 

@@ -15,11 +15,11 @@
     X(INVALID, "invalid")     /* input that breaks its grammar or a stated rule */                                     \
     X(TOO_LARGE, "too_large") /* input beyond a configured size limit */                                               \
     X(NOT_FOUND, "not_found")                                                                                          \
-    X(REFUSED, "refused")     /* understood, but not allowed */                                                        \
-    X(CLOSED, "closed")       /* the other side ended the connection */                                                \
+    X(REFUSED, "refused") /* understood, but not allowed */                                                            \
+    X(CLOSED, "closed")   /* the other side ended the connection */                                                    \
     X(EXPIRED, "expired")                                                                                              \
     X(UNSUPPORTED, "unsupported")                                                                                      \
-    X(SYSTEM, "system")       /* a system or library call failed; errno or the log says why */
+    X(SYSTEM, "system") /* a system or library call failed; errno or the log says why */
 
 enum err {
 #define X(name, text) ERR_##name,

@@ -27,8 +27,10 @@ enum { JSON_DEPTH_MAX = 64 };
 
 /*
  * Scans exactly one JSON object (white space around it allowed) and fills spans_r[i] with the value of the member
- * named names[i]; others are validated and skipped. UTF-8 is validated. A member given twice: the last counts.
- * ERR_INVALID, *why_r then a constant text; *at_r the offset. why_r and at_r may be NULL.
+ * named names[i] (a name written with escapes is found too); others are validated and skipped. UTF-8 is validated, a
+ * \u escape of half a surrogate pair refused, nesting deeper than JSON_DEPTH_MAX too. A member given twice: the last
+ * counts. ERR_INVALID (all spans are JSON_NONE then), *why_r a constant text; *at_r the offset. why_r and at_r may be
+ * NULL.
  */
 enum err json_scan_object(const char *text, size_t len, const char *const *names, size_t name_count,
                           struct json_span *spans_r, const char **why_r, size_t *at_r) MUST_CHECK;

@@ -3,10 +3,10 @@
  * (what happened, in few words, never formatted) and typed fields. Values are escaped; secrets are never passed.
  *
  *     log_info("session opened", F_STR("user", user), F_UINT("connection", id));
- *     ->  ts=2026-01-02T03:04:05.678Z level=info component=gateway instance=gw1-0 msg="session opened" user=42
- * connection=7
+ *     ts=2026-01-02T03:04:05.678Z level=info component=gateway instance=gw1-0 msg="session opened" user=42 connection=7
  *
- * A line is one write(2). Lines that the network can cause use log_limited(), at most one a second for each call
+ * A line is one write(2) of at most 8 KiB: a value is shown up to 1 KiB ("..." follows), and a line whose fields did
+ * not all fit says cut=true. Lines that the network can cause use log_limited(), at most one a second for each call
  * site, the next one telling how many were left out (suppressed=N).
  */
 #ifndef HERALD_COMMON_LOG_H

@@ -1,6 +1,7 @@
 /*
- * Objects of one size from 64 KiB blocks; a block that is wholly free is given back to the system, so memory
- * follows the load down again. Not thread-safe. */
+ * Objects of one size from 64 KiB blocks; a block that is wholly free is given back to the system (but for one, kept
+ * as a spare), so memory follows the load down again. For objects up to 16,000 bytes. Not thread-safe.
+ */
 #ifndef HERALD_COMMON_SLAB_H
 #define HERALD_COMMON_SLAB_H
 

@@ -1,7 +1,8 @@
 /*
  * A hash table of pointers to things that carry their own key: open addressing, linear probing, the hash kept
  * beside the pointer, so that a look-up touches a thing only when it is very likely the right one.
- * Keys are bytes; hashing is keyed (SipHash or better) with a secret drawn at start, so clients cannot choose collisions.
+ * Keys are bytes; hashing is keyed (SipHash or better) with a secret drawn at start, so clients cannot choose
+ * collisions.
  */
 #ifndef HERALD_COMMON_TABLE_H
 #define HERALD_COMMON_TABLE_H
