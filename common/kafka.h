@@ -18,10 +18,12 @@ struct kafka_options {
     struct option_list properties; /* further librdkafka properties, "name=value" (security.protocol ...) */
 };
 #define KAFKA_OPTION_ROWS(type, field)                                                                                 \
-    {"kafka", "brokers", OPTION_STRING, offsetof(type, field.brokers), "127.0.0.1:9092", 0, 0, NULL,                   \
-     "bootstrap servers, host:port,..."},                                                                              \
-        {"kafka", "properties", OPTION_LIST, offsetof(type, field.properties), "", 0, 0, NULL,                         \
-         "further librdkafka properties, name=value each (security.protocol=SASL_SSL ...)"}
+    {"kafka", "brokers", OPTION_STRING, offsetof(type, field.brokers),     "127.0.0.1:9092",                           \
+     0,       0,         NULL,          "bootstrap servers, host:port,..."},                                           \
+    {                                                                                                                  \
+        "kafka", "properties", OPTION_LIST, offsetof(type, field.properties), "", 0, 0, NULL,                          \
+            "further librdkafka properties, name=value each (security.protocol=SASL_SSL ...)"                          \
+    }
 
 struct kafka_header {
     const char *name;
@@ -32,12 +34,13 @@ struct kafka_header {
 /* --- producing (idempotent, acks=all) --- */
 
 struct kafka_producer;
-/* The broker has it (ERR_OK), or it was given up (ERR_TIMEOUT, ERR_TOO_LARGE, ERR_REFUSED, ERR_AWAY). */
+/* The broker has it (ERR_OK), or it was given up (ERR_TIMEOUT, ERR_TOO_LARGE, ERR_REFUSED, ERR_AWAY, ERR_CLOSED). */
 typedef void kafka_delivered_fn(void *arg, enum err err);
 
-enum err kafka_producer_new(struct loop *loop, const struct kafka_options *options, struct kafka_producer **producer_r) MUST_CHECK;
+enum err kafka_producer_new(struct loop *loop, const struct kafka_options *options,
+                            struct kafka_producer **producer_r) MUST_CHECK;
 /* Copies key, value and headers. fn may be NULL; else it is called exactly once when ERR_OK is returned.
- * ERR_FULL: the local queue has no room, try later. ERR_TOO_LARGE. */
+ * ERR_FULL: the local queue has no room, try later. ERR_AWAY: the producer is starting anew. ERR_TOO_LARGE. */
 enum err kafka_produce(struct kafka_producer *producer, const char *topic, const void *key, size_t key_len,
                        const void *value, size_t len, const struct kafka_header *headers, size_t header_count,
                        kafka_delivered_fn *fn, void *arg) MUST_CHECK;
@@ -51,7 +54,7 @@ struct kafka_record {
     const char *topic;
     int32_t partition;
     int64_t offset;
-    int64_t timestamp_ms; /* Unix epoch; the time of consumption when the record has none */
+    int64_t timestamp_ms;    /* Unix epoch; the time of consumption when the record has none */
     const void *key, *value; /* NULL when absent */
     size_t key_len, len;
     void *handle; /* of librdkafka */
@@ -72,20 +75,22 @@ struct kafka_consumer_settings {
     const struct kafka_options *options;
     const char *group;
     const char *topic;
-    bool from_earliest;       /* auto.offset.reset */
-    uint32_t batch_max;       /* records handed out a loop turn */
-    int32_t create_partitions; /* > 0: create the topic when missing, where the broker allows it, else a clear error is logged */
+    bool from_earliest;        /* auto.offset.reset */
+    uint32_t batch_max;        /* records handed out a loop turn */
+    int32_t create_partitions; /* > 0: create the topic when missing, where the broker allows it, else a clear error is
+                                  logged */
 };
 
 enum err kafka_consumer_new(struct loop *loop, const struct kafka_consumer_settings *settings,
                             const struct kafka_consumer_events *events, void *arg,
                             struct kafka_consumer **consumer_r) MUST_CHECK;
-/* Leaves the group (revoked() is called for what is held), waits at most some seconds. */
+/* Leaves the group (revoked() is called for what is held), waits at most 5 s. All records must have been freed by then. */
 void kafka_consumer_free(struct kafka_consumer **consumer);
 void kafka_record_free(struct kafka_record *record);
 /* Headers of a record, in order, borrowed from it. Returns how many there are; fills at most `max`. */
 size_t kafka_record_headers(const struct kafka_record *record, struct kafka_header *headers_r, size_t max);
-/* `offset` is the next one to read. Collected and committed asynchronously, at most every `commit_interval` (100 ms). */
+/* `offset` is the next one to read. Collected and committed asynchronously, at most every `commit_interval` (100 ms).
+ */
 void kafka_commit(struct kafka_consumer *consumer, const char *topic, int32_t partition, int64_t offset);
 void kafka_pause(struct kafka_consumer *consumer, const char *topic, int32_t partition);
 void kafka_resume(struct kafka_consumer *consumer, const char *topic, int32_t partition);

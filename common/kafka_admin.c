@@ -1,0 +1,164 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "check.h"
+#include "kafka_conf.h"
+#include "log.h"
+
+enum { ADMIN_MAGIC = 0x4b41444d, REQUEST_MAGIC = 0x4b415251, REQUEST_TIMEOUT_MS = 5000 };
+
+struct kafka_admin {
+    unsigned magic;
+    rd_kafka_t *handle;
+    rd_kafka_queue_t *queue;
+    struct kafka_wake wake;
+    struct request *first; /* under way */
+};
+
+struct request {
+    unsigned magic;
+    struct request *next;
+    char *topic; /* NULL: a ping */
+    kafka_admin_fn *fn;
+    void *arg;
+};
+
+static struct request *request_add(struct kafka_admin *admin, const char *topic, kafka_admin_fn *fn, void *arg)
+{
+    struct request *request = xcalloc(1, sizeof *request);
+    *request = (struct request){.magic = REQUEST_MAGIC, .next = admin->first, .fn = fn, .arg = arg};
+    if (topic)
+        request->topic = xstrdup(topic);
+    admin->first = request;
+    return request;
+}
+
+static void request_free(struct kafka_admin *admin, struct request *request)
+{
+    for (struct request **at = &admin->first; *at; at = &(*at)->next) {
+        if (*at == request) {
+            *at = request->next;
+            break;
+        }
+    }
+    request->magic = 0;
+    free(request->topic);
+    free(request);
+}
+
+static bool is_timeout(rd_kafka_resp_err_t err)
+{
+    return err == RD_KAFKA_RESP_ERR__TIMED_OUT || err == RD_KAFKA_RESP_ERR__TIMED_OUT_QUEUE ||
+           err == RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT || err == RD_KAFKA_RESP_ERR__TRANSPORT ||
+           err == RD_KAFKA_RESP_ERR__DESTROY;
+}
+
+/* The error of the one topic asked for, or that of the request as a whole. */
+static rd_kafka_resp_err_t topic_error(const rd_kafka_event_t *event)
+{
+    rd_kafka_resp_err_t err = rd_kafka_event_error((rd_kafka_event_t *)event);
+    const rd_kafka_CreateTopics_result_t *result = rd_kafka_event_CreateTopics_result((rd_kafka_event_t *)event);
+    if (err != RD_KAFKA_RESP_ERR_NO_ERROR || !result)
+        return err;
+    size_t count = 0;
+    const rd_kafka_topic_result_t **topics = rd_kafka_CreateTopics_result_topics(result, &count);
+    return count > 0 ? rd_kafka_topic_result_error(topics[0]) : RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+static void log_creation(const char *topic, rd_kafka_resp_err_t err)
+{
+    if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
+        log_info("kafka topic created", F_STR("topic", topic));
+    else if (err == RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE || err == RD_KAFKA_RESP_ERR_UNSUPPORTED_VERSION)
+        log_info("kafka broker does not create topics on request; it may do so at first use", F_STR("topic", topic));
+    else if (is_timeout(err))
+        log_limited(LOG_WARN, "kafka topic could not be looked after yet, no broker answers", F_STR("topic", topic));
+    else if (err != RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS)
+        log_error("kafka topic could not be created: create it by hand (kafka-topics.sh --create --topic NAME "
+                  "--partitions N) or allow this client to, and set kafka.partitions to 0 to silence this line",
+                  F_STR("topic", topic), F_STR("why", rd_kafka_err2str(err)));
+}
+
+static void on_ready(void *arg)
+{
+    struct kafka_admin *admin = arg;
+    MAGIC_CHECK(admin, ADMIN_MAGIC);
+    rd_kafka_event_t *event;
+    while ((event = rd_kafka_queue_poll(admin->queue, 0))) {
+        struct request *request = rd_kafka_event_opaque(event);
+        MAGIC_CHECK(request, REQUEST_MAGIC);
+        rd_kafka_resp_err_t err = request->topic ? topic_error(event) : rd_kafka_event_error(event);
+        if (request->topic)
+            log_creation(request->topic, err);
+        kafka_admin_fn *fn = request->fn;
+        void *fn_arg = request->arg;
+        request_free(admin, request);
+        rd_kafka_event_destroy(event);
+        if (fn)
+            fn(fn_arg, !is_timeout(err));
+    }
+}
+
+struct kafka_admin *kafka_admin_new(struct loop *loop, rd_kafka_t *handle)
+{
+    struct kafka_admin *admin = xcalloc(1, sizeof *admin);
+    admin->magic = ADMIN_MAGIC;
+    admin->handle = handle;
+    admin->queue = rd_kafka_queue_new(handle);
+    kafka_wake_init(&admin->wake, loop, on_ready, admin);
+    kafka_wake_attach(&admin->wake, admin->queue);
+    return admin;
+}
+
+void kafka_admin_free(struct kafka_admin **admin_p)
+{
+    struct kafka_admin *admin = *admin_p;
+    if (!admin)
+        return;
+    *admin_p = NULL;
+    rd_kafka_queue_io_event_enable(admin->queue, -1, NULL, 0);
+    rd_kafka_queue_destroy(admin->queue);
+    kafka_wake_release(&admin->wake);
+    while (admin->first)
+        request_free(admin, admin->first);
+    admin->magic = 0;
+    free(admin);
+}
+
+static rd_kafka_AdminOptions_t *admin_options(struct kafka_admin *admin, rd_kafka_admin_op_t op,
+                                              struct request *request)
+{
+    char why[128];
+    rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(admin->handle, op);
+    CHECK(!rd_kafka_AdminOptions_set_request_timeout(options, REQUEST_TIMEOUT_MS, why, sizeof why));
+    rd_kafka_AdminOptions_set_opaque(options, request);
+    return options;
+}
+
+void kafka_admin_create_topic(struct kafka_admin *admin, const char *topic, int32_t partitions, kafka_admin_fn *fn,
+                              void *arg)
+{
+    char why[256];
+    rd_kafka_NewTopic_t *asked = rd_kafka_NewTopic_new(topic, partitions, -1, why, sizeof why);
+    if (!asked) {
+        log_error("kafka topic name cannot be used", F_STR("topic", topic), F_STR("why", why));
+        return;
+    }
+    struct request *request = request_add(admin, topic, fn, arg);
+    rd_kafka_AdminOptions_t *options = admin_options(admin, RD_KAFKA_ADMIN_OP_CREATETOPICS, request);
+    /* wait on the broker until the topic can be used */
+    CHECK(!rd_kafka_AdminOptions_set_operation_timeout(options, REQUEST_TIMEOUT_MS - 1000, why, sizeof why));
+    rd_kafka_CreateTopics(admin->handle, &asked, 1, options, admin->queue);
+    rd_kafka_AdminOptions_destroy(options);
+    rd_kafka_NewTopic_destroy(asked);
+}
+
+void kafka_admin_ping(struct kafka_admin *admin, const char *group, kafka_admin_fn *fn, void *arg)
+{
+    struct request *request = request_add(admin, NULL, fn, arg);
+    rd_kafka_AdminOptions_t *options = admin_options(admin, RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS, request);
+    rd_kafka_ListConsumerGroupOffsets_t *asked = rd_kafka_ListConsumerGroupOffsets_new(group, NULL);
+    rd_kafka_ListConsumerGroupOffsets(admin->handle, &asked, 1, options, admin->queue);
+    rd_kafka_ListConsumerGroupOffsets_destroy(asked);
+    rd_kafka_AdminOptions_destroy(options);
+}
