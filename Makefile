@@ -22,7 +22,9 @@ PKGS := libevent libwslay rdkafka hiredis libprotobuf-c libzmq jansson yaml-0.1 
 common_SRCS := $(addprefix common/, \
     err.c check.c clock.c log.c loop.c loop_task.c net.c buf.c table.c slab.c wheel.c message.c json_scan.c \
     option.c option_value.c option_yaml.c option_print.c metric.c metric_print.c admin.c daemon.c \
-    redis.c redis_reply.c redis_script.c bus.c link.c lease.c members.c kafka_producer.c kafka_consumer.c kafka_conf.c)
+    redis.c redis_conn.c redis_queue.c redis_reply.c redis_script.c bus.c link.c lease.c members.c kafka_producer.c kafka_consumer.c kafka_conf.c)
+
+common_SRCS += common/kafka_admin.c
 
 gateway_SRCS := $(addprefix gateway/, main.c)
 
@@ -32,6 +34,7 @@ registry_SRCS := $(addprefix registry/, main.c)
 
 ctl_SRCS := $(addprefix registry/ctl/, main.c)
 
+bench_SRCS := $(addprefix bench/, load.c load_conn.c load_run.c)
 devbroker_SRCS := deploy/local/kafka_devbroker.c
 
 # name_test.c files, each a program of its own: linked with all of common and the daemon's own sources but main.c
@@ -55,6 +58,8 @@ LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lpthread -lm
 
 PROGRAMS := $(addprefix $(O)/, herald-gateway herald-router herald-registry heraldctl herald-devbroker)
 
+BENCH_PROGRAMS := $(O)/herald-load $(O)/herald-floor
+
 .PHONY: all deps run test check live lint format asan bench docs install clean programs
 all: programs
 programs: $(PROGRAMS)
@@ -69,7 +74,9 @@ $(O)/herald-router: $(router_SRCS:%.c=$(O)/%.o) $(O)/libherald.a
 $(O)/herald-registry: $(registry_SRCS:%.c=$(O)/%.o) $(O)/libherald.a
 $(O)/heraldctl: $(ctl_SRCS:%.c=$(O)/%.o) $(O)/libherald.a
 $(O)/herald-devbroker: $(devbroker_SRCS:%.c=$(O)/%.o) $(O)/libherald.a
-$(PROGRAMS):
+$(O)/herald-load: $(bench_SRCS:%.c=$(O)/%.o) $(O)/libherald.a
+$(O)/herald-floor: $(O)/bench/floor.o $(O)/libherald.a
+$(PROGRAMS) $(BENCH_PROGRAMS):
 	$(CC) $(LDFLAGS) -o $@ $(filter %.o %.a, $^) $(LIBS)
 
 GENERATED := $(PROTOS:%=$(G)/%.pb-c.h) $(G)/lua_scripts.h
@@ -128,6 +135,12 @@ run:
 	@deploy/deps run
 	@$(MAKE) --no-print-directory -s -j2 programs
 	@exec deploy/local/herald-local up $(RUN_FLAGS)
+
+# BENCH="--only volatile --rounds 5" chooses
+bench:
+	@deploy/deps test
+	@$(MAKE) --no-print-directory -j2 programs $(BENCH_PROGRAMS)
+	@bench/run.py $(BENCH)
 
 # --- documents, lint, format --------------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ import backends
 from process import Process, StartError
 
 ROOT = backends.ROOT
-DEV_SECRET = "herald-dev-secret-change-me"
+DEV_SECRET = "herald-dev-secret-not-for-production"
 TOPICS = ("herald.push", "herald.outcome", "herald.dlq", "herald.upstream", "herald.presence")
 PORTS = {"gateway": 8080, "gateway_admin": 9080, "router": 9180, "registry": 9280, "redis": 7379, "kafka": 9092}
 
@@ -148,9 +148,12 @@ class Cluster:
                 backend.process.stop()
 
     def token(self, user, device=None):
-        argv = [os.path.join(self.programs, "heraldctl"), "token", "--user", user, "--secret", self.secret]
-        done = subprocess.run(argv + (["--device", device] if device else []), capture_output=True, text=True, check=True)
-        return done.stdout.strip()
+        argv = self._token_argv(user) + (["--device", device] if device else [])
+        return subprocess.run(argv, capture_output=True, text=True, check=True).stdout.strip()
+
+    def _token_argv(self, user):
+        argv = [os.path.join(self.programs, "heraldctl"), "token", "--user", user]
+        return argv if self.secret == DEV_SECRET else argv + ["--secret", self.secret]
 
     def description(self):
         """What --json prints: every endpoint, pid and log file."""
@@ -170,7 +173,7 @@ class Cluster:
             "routers": [entry(d) for d in self.of("router")],
             "registries": [entry(d, url=f"http://{host}:{d.admin_port}/") for d in self.of("registry")],
             "redis": backend(self.redis), "broker": backend(self.broker), "bootstrap": self.broker.address,
-            "token_command": f"{os.path.join(self.programs, 'heraldctl')} token --user 42 --secret {self.secret}",
+            "token_command": " ".join(self._token_argv("42")),
         }
 
 
