@@ -60,6 +60,9 @@ PROGRAMS := $(addprefix $(O)/, herald-gateway herald-router herald-registry hera
 
 BENCH_PROGRAMS := $(O)/herald-load $(O)/herald-floor
 
+# intermediate files stay
+.SECONDARY:
+
 .PHONY: all deps run test check live lint format asan bench docs install clean programs
 all: programs
 programs: $(PROGRAMS)
