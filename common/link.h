@@ -19,7 +19,7 @@ enum { LINK_VERSION = 1 };
 struct link_out {
     char *bytes; /* NULL while empty */
     size_t len, size;
-    uint32_t pieces; /* deliveries, results ... put in so far */
+    uint32_t pieces;       /* deliveries, results ... put in so far */
     const char *from, *to; /* borrowed from the owner, who keeps them alive */
     uint64_t from_generation, to_generation;
 };
@@ -36,7 +36,8 @@ void link_put_upstream_result(struct link_out *out, const Herald__V1__UpstreamRe
 /* The envelope, malloc()ed, owned by the caller; NULL when nothing was put in. The link_out is empty afterwards. */
 char *link_take(struct link_out *out, size_t *len_r);
 
-/* Reused memory for unpacking: a bump allocator, cleared by each unpack. */
+/* Reused memory for unpacking: a bump allocator, cleared by each link_unpack(); so what came from one envelope must not
+ * be used any more when the next is unpacked. At most max_bytes. */
 struct link_arena;
 struct link_arena *link_arena_new(size_t max_bytes);
 void link_arena_free(struct link_arena **arena);
@@ -45,7 +46,8 @@ ProtobufCAllocator *link_arena_allocator(struct link_arena *arena);
 void link_arena_clear(struct link_arena *arena);
 
 /* What an envelope unpacks to lives in the arena until the next clear. ERR_INVALID: not an envelope;
- * ERR_UNSUPPORTED: another version; ERR_REFUSED: meant for another receiver or life; ERR_TOO_LARGE: beyond the arena. */
+ * ERR_UNSUPPORTED: another version; ERR_REFUSED: meant for another receiver or life; ERR_TOO_LARGE: beyond the arena.
+ */
 enum err link_unpack(struct link_arena *arena, const void *bytes, size_t len, const char *self, uint64_t generation,
                      const Herald__V1__Envelope **envelope_r) MUST_CHECK;
 

@@ -1,7 +1,8 @@
 /*
- * The Lua scripts of common/lua/, compiled in (build/generated/lua_scripts.h, made from the files), called by SHA1 with EVALSHA, sent whole
- * (EVAL) when Redis answers NOSCRIPT. Each file's head comment tells KEYS, ARGV, the reply and the argument why it is
- * atomic enough; the same text is the documentation.
+ * The Lua scripts of common/lua/, compiled in (build/generated/lua_scripts.h, made from the files). They are loaded
+ * after each connect and called by SHA-1 with EVALSHA; when Redis answers NOSCRIPT all the same (SCRIPT FLUSH), the
+ * call is sent again whole (EVAL), which puts it behind commands given in the meantime. Each file's head comment tells
+ * KEYS, ARGV, the reply and the argument why it is atomic enough; the same text is the documentation.
  */
 #ifndef HERALD_COMMON_REDIS_SCRIPT_H
 #define HERALD_COMMON_REDIS_SCRIPT_H
@@ -9,16 +10,16 @@
 #include "redis.h"
 
 #define REDIS_SCRIPT_LIST(X)                                                                                           \
-    X(LEASE_RENEW, lease_renew)         /* write or renew an instance's lease */                                      \
-    X(LEASE_RELEASE, lease_release)     /* compare-and-delete */                                                      \
-    X(MEMBERS_PUBLISH, members_publish) /* fenced write of the snapshot + pub/sub */                                  \
-    X(LEADER_ACQUIRE, leader_acquire)   /* lock with fencing token */                                                 \
+    X(LEASE_RENEW, lease_renew)         /* write or renew an instance's lease */                                       \
+    X(LEASE_RELEASE, lease_release)     /* compare-and-delete */                                                       \
+    X(MEMBERS_PUBLISH, members_publish) /* fenced write of the snapshot + pub/sub */                                   \
+    X(LEADER_ACQUIRE, leader_acquire)   /* lock with fencing token */                                                  \
     X(LEADER_RELEASE, leader_release)                                                                                  \
-    X(ROUTE_REGISTER, route_register)   /* a session opens: route, devices, replaced owner, box length */             \
-    X(ROUTE_REFRESH, route_refresh)     /* the owner prolongs; says when it is no longer the owner */                 \
-    X(ROUTE_REMOVE, route_remove)       /* compare-and-delete */                                                      \
-    X(BOX_APPEND, box_append)           /* spill in order, once per source position; returns the live routes */       \
-    X(BOX_ACK, box_ack)                 /* remove acknowledged entries; empty -> gone */
+    X(ROUTE_REGISTER, route_register) /* a session opens: route, devices, replaced owner, box length */                \
+    X(ROUTE_REFRESH, route_refresh)   /* the owner prolongs; says when it is no longer the owner */                    \
+    X(ROUTE_REMOVE, route_remove)     /* compare-and-delete */                                                         \
+    X(BOX_APPEND, box_append)         /* spill in order, once per source position; returns the live routes */          \
+    X(BOX_ACK, box_ack)               /* remove acknowledged entries; empty -> gone */
 
 enum redis_script {
 #define X(name, file) REDIS_SCRIPT_##name,
@@ -30,5 +31,7 @@ enum redis_script {
 /* argv: the keys, then the arguments. As redis_command(). */
 enum err redis_script(struct redis *redis, enum redis_script script, redis_fn *fn, void *arg, int key_count, int argc,
                       const char *const *argv, const size_t *lens) MUST_CHECK;
+/* The script's text, for SCRIPT LOAD. */
+const char *redis_script_source(enum redis_script script, size_t *len_r);
 
 #endif

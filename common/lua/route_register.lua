@@ -1,0 +1,54 @@
+-- A session opens, or registers again after Redis lost its route.
+-- KEYS: herald:route:{user}, herald:devices:{user}, herald:box:{user}, herald:box:{user}:<device>
+-- ARGV: device, instance, generation, connection, since ("0": a new session, Redis gives the time; else the time it
+--       was given before), route ttl in ms, devices ttl in ms
+-- Reply: [since, entries in both boxes, 1 owner | 0 not]. Not the owner: a newer session of this device is there;
+--        nothing was written, since is the newer one's, and the caller closes with 4409.
+-- Route value: "<instance> <generation> <connection> <since in ms>". An older session of this device that is
+-- overwritten is told: PUBLISH herald:kick:<its instance> "<user>\n<device>\n<its connection> <its generation>".
+-- A user's known devices are at most 64: the ones seen longest ago make room.
+-- Atomic, because of two sessions of one device exactly one may end as the owner, whatever their order here; and
+-- because box_append reads the route in one step with its append: whichever of the two comes second sees the first, so
+-- no entry is left behind in a box that the session believes to be empty.
+local DEVICES_MAX = 64
+
+local time = redis.call('TIME')
+local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+local since = tonumber(ARGV[5])
+local instance, generation, connection, other_since
+local value = redis.call('HGET', KEYS[1], ARGV[1])
+if value then
+    instance, generation, connection, other_since = string.match(value, '^(%S+) (%d+) (%d+) (%d+)$')
+end
+local is_other = instance and (instance ~= ARGV[2] or generation ~= ARGV[3] or connection ~= ARGV[4])
+if since == 0 then
+    since = now
+    if is_other then
+        since = math.max(now, tonumber(other_since) + 1)
+    end
+elseif is_other and tonumber(other_since) > since then
+    return {tonumber(other_since), 0, 0}
+end
+redis.call('HSET', KEYS[1], ARGV[1],
+           string.format('%s %s %s %.0f', ARGV[2], ARGV[3], ARGV[4], since))
+redis.call('PEXPIRE', KEYS[1], ARGV[6])
+if is_other then
+    local user = string.match(KEYS[1], '{(.*)}$') or ''
+    redis.call('PUBLISH', 'herald:kick:' .. instance,
+               user .. '\n' .. ARGV[1] .. '\n' .. connection .. ' ' .. generation)
+end
+
+redis.call('HSET', KEYS[2], ARGV[1], string.format('%.0f', now))
+redis.call('PEXPIRE', KEYS[2], ARGV[7])
+if redis.call('HLEN', KEYS[2]) > DEVICES_MAX then
+    local known = redis.call('HGETALL', KEYS[2])
+    local oldest, oldest_seen
+    for i = 1, #known, 2 do
+        local seen = tonumber(known[i + 1]) or 0
+        if known[i] ~= ARGV[1] and (not oldest or seen < oldest_seen) then
+            oldest, oldest_seen = known[i], seen
+        end
+    end
+    redis.call('HDEL', KEYS[2], oldest)
+end
+return {since, redis.call('XLEN', KEYS[3]) + redis.call('XLEN', KEYS[4]), 1}
