@@ -1,0 +1,129 @@
+#include "net.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+static int connect_to(uint16_t port)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof(to)), 0);
+    return fd;
+}
+
+static void wait_readable(int fd)
+{
+    struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
+    assert_int_equal(poll(&poll_fd, 1, 5000), 1);
+}
+
+static void check_flags(int fd)
+{
+    assert_true(fcntl(fd, F_GETFL) & O_NONBLOCK);
+    assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+}
+
+static void check_accepts(const char *host)
+{
+    int listener = -1, fd = -1;
+    char peer[NET_ADDR_TEXT] = "?";
+    assert_int_equal(net_listen(host, 0, 16, false, &listener), ERR_OK);
+    check_flags(listener);
+    uint16_t port = net_local_port(listener);
+    assert_int_not_equal(port, 0);
+    assert_int_equal(net_accept(listener, &fd, peer), ERR_AWAY);
+    int client = connect_to(port);
+    wait_readable(listener);
+    assert_int_equal(net_accept(listener, &fd, peer), ERR_OK);
+    assert_string_equal(peer, "127.0.0.1"); /* also through a listener for IPv6 and IPv4 */
+    check_flags(fd);
+    int is_on = 0;
+    socklen_t len = sizeof(is_on);
+    assert_int_equal(getsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &is_on, &len), 0);
+    assert_true(is_on);
+    close(fd);
+    close(client);
+    close(listener);
+}
+
+static void test_listen_and_accept(void **state)
+{
+    (void)state;
+    check_accepts("127.0.0.1");
+    check_accepts("");
+    check_accepts("*");
+}
+
+static void test_port_is_taken(void **state)
+{
+    (void)state;
+    int one, two = -1;
+    assert_int_equal(net_listen("127.0.0.1", 0, 16, false, &one), ERR_OK);
+    assert_int_equal(net_listen("127.0.0.1", net_local_port(one), 16, false, &two), ERR_SYSTEM);
+    assert_int_equal(errno, EADDRINUSE);
+    assert_int_equal(two, -1);
+    close(one);
+}
+
+static void test_reuse_port(void **state)
+{
+    (void)state;
+    int one, two;
+    assert_int_equal(net_listen("127.0.0.1", 0, 16, true, &one), ERR_OK);
+    assert_int_equal(net_listen("127.0.0.1", net_local_port(one), 16, true, &two), ERR_OK);
+    assert_int_equal(net_local_port(one), net_local_port(two));
+    close(one);
+    close(two);
+}
+
+static void test_bad_host(void **state)
+{
+    (void)state;
+    int fd;
+    assert_int_equal(net_listen("256.1.1.1.invalid", 0, 16, false, &fd), ERR_SYSTEM);
+    assert_int_equal(net_listen("192.0.2.1", 0, 16, false, &fd), ERR_SYSTEM); /* not an address of ours */
+}
+
+static void test_no_descriptors(void **state)
+{
+    (void)state;
+    int listener, fd;
+    char peer[NET_ADDR_TEXT];
+    assert_int_equal(net_listen("127.0.0.1", 0, 16, false, &listener), ERR_OK);
+    int client = connect_to(net_local_port(listener));
+    wait_readable(listener);
+    struct rlimit old, none;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+    none = old;
+    none.rlim_cur = (rlim_t)client + 1;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    enum err err = net_accept(listener, &fd, peer);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+    assert_int_equal(err, ERR_FULL);
+    assert_int_equal(net_accept(listener, &fd, peer), ERR_OK); /* it still waits */
+    close(fd);
+    close(client);
+    close(listener);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_listen_and_accept), cmocka_unit_test(test_port_is_taken),
+        cmocka_unit_test(test_reuse_port),        cmocka_unit_test(test_bad_host),
+        cmocka_unit_test(test_no_descriptors),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
