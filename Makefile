@@ -24,21 +24,25 @@ common_SRCS := $(addprefix common/, \
     option.c option_value.c option_yaml.c option_print.c metric.c metric_print.c admin.c admin_route.c daemon.c \
     redis.c redis_conn.c redis_queue.c redis_reply.c redis_script.c bus.c link.c lease.c members.c kafka_producer.c kafka_consumer.c kafka_conf.c)
 
-common_SRCS += common/kafka_admin.c
+common_SRCS += common/kafka_admin.c common/jwt_sign.c
 
 gateway_SRCS := $(addprefix gateway/, main.c)
 
 router_SRCS := $(addprefix router/, main.c)
 
-registry_SRCS := $(addprefix registry/, main.c)
+registry_SRCS := $(addprefix registry/, \
+    main.c registry.c settings.c metrics.c roster.c watcher.c claim.c leader.c publisher.c presence.c lookup.c record.c \
+    api.c api_instances.c api_users.c api_stats.c api_push.c api_token.c api_pages.c)
 
-ctl_SRCS := $(addprefix registry/ctl/, main.c)
+ctl_SRCS := $(addprefix registry/ctl/, \
+    main.c command.c arguments.c http.c url.c table_print.c show.c screen.c \
+    cmd_instances.c cmd_user.c cmd_users.c cmd_stats.c cmd_topics.c cmd_watch.c cmd_token.c)
 
 bench_SRCS := $(addprefix bench/, load.c load_conn.c load_run.c)
 devbroker_SRCS := deploy/local/kafka_devbroker.c
 
 # name_test.c files, each a program of its own: linked with all of common and the daemon's own sources but main.c
-TESTS := $(wildcard common/*_test.c gateway/*_test.c gateway/*/*_test.c router/*_test.c registry/*_test.c)
+TESTS := $(wildcard common/*_test.c gateway/*_test.c gateway/*/*_test.c router/*_test.c registry/*_test.c registry/ctl/*_test.c)
 
 PROTOS := link lease push client
 
@@ -82,7 +86,7 @@ $(O)/herald-floor: $(O)/bench/floor.o $(O)/libherald.a
 $(PROGRAMS) $(BENCH_PROGRAMS):
 	$(CC) $(LDFLAGS) -o $@ $(filter %.o %.a, $^) $(LIBS)
 
-GENERATED := $(PROTOS:%=$(G)/%.pb-c.h) $(G)/lua_scripts.h
+GENERATED := $(PROTOS:%=$(G)/%.pb-c.h) $(G)/lua_scripts.h $(G)/web_assets.h
 $(O)/%.o: %.c | $(GENERATED)
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
@@ -95,6 +99,9 @@ $(G)/%.pb-c.c $(G)/%.pb-c.h &: proto/%.proto
 $(G)/lua_scripts.h: $(wildcard common/lua/*.lua) common/lua/embed.py
 	@mkdir -p $(G)
 	python3 common/lua/embed.py common/lua > $@
+$(G)/web_assets.h: $(wildcard registry/web/*)
+	@mkdir -p $(G)
+	python3 registry/web/embed.py registry/web > $@
 
 # --- tests --------------------------------------------------------------------------------------------------------------
 
@@ -105,6 +112,8 @@ $(O)/gateway/%_test: $(O)/gateway/%_test.o $(call daemon_objs,gateway) $(O)/libh
 	$(CC) $(LDFLAGS) -o $@ $(if $(findstring _fake_test,$@),$(O)/common/loop_fake.o) $^ $(LIBS) -lcmocka
 $(O)/router/%_test: $(O)/router/%_test.o $(call daemon_objs,router) $(O)/libherald.a
 	$(CC) $(LDFLAGS) -o $@ $(if $(findstring _fake_test,$@),$(O)/common/loop_fake.o) $^ $(LIBS) -lcmocka
+$(O)/registry/ctl/%_test: $(O)/registry/ctl/%_test.o $(call daemon_objs,ctl) $(O)/libherald.a
+	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS) -lcmocka
 $(O)/registry/%_test: $(O)/registry/%_test.o $(call daemon_objs,registry) $(O)/libherald.a
 	$(CC) $(LDFLAGS) -o $@ $(if $(findstring _fake_test,$@),$(O)/common/loop_fake.o) $^ $(LIBS) -lcmocka
 $(O)/common/%_test: $(O)/common/%_test.o $(O)/libherald.a
