@@ -15,7 +15,7 @@ O := build/$(VARIANT)
 G := build/generated
 PREFIX ?= /usr/local
 CC := gcc
-PKGS := libevent libwslay rdkafka hiredis libprotobuf-c libzmq jansson yaml-0.1 libcrypto zlib
+PKGS := libevent rdkafka hiredis libprotobuf-c libzmq jansson yaml-0.1 libcrypto zlib
 
 # --- sources: the listing is the architecture -------------------------------------------------------------------------
 
@@ -56,7 +56,7 @@ CFLAGS_asan := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefin
 CFLAGS_tsan := -O1 -g -fsanitize=thread
 CFLAGS := -std=gnu11 $(WARN) $(CFLAGS_$(VARIANT)) -fno-common -fstack-protector-strong
 LDFLAGS := $(CFLAGS_$(VARIANT)) -Wl,--as-needed
-LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lpthread -lm
+LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lwslay -lpthread -lm
 
 # --- programs -----------------------------------------------------------------------------------------------------------
 
