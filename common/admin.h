@@ -22,12 +22,15 @@ typedef void admin_fn(struct admin_request *request, void *arg);
 /* Writes the reason into why when not ready. */
 typedef bool admin_ready_fn(void *arg, struct buf *why);
 
-/* listen: "127.0.0.1:9080" ("" host or *: all addresses; port 0: any). ERR_SYSTEM when it cannot be bound. */
+/* listen: "127.0.0.1:9080" ("" host or *: all addresses; port 0: any). ERR_SYSTEM (errno) when it cannot be
+ * bound, ERR_INVALID when it is no address. */
 enum err admin_new(struct loop *loop, const char *listen, admin_ready_fn *ready, void *ready_arg,
                    struct admin **admin_r) MUST_CHECK;
+/* Ends all connections. Handlers must still answer what they hold. */
 void admin_free(struct admin **admin);
 uint16_t admin_port(const struct admin *admin);
-/* In a forked child: closes what was inherited, without touching the parent's connections. */
+/* In a forked child, after loop_after_fork() and before the first turn: frees what was inherited, without touching the
+ * parent's connections. */
 void admin_after_fork(struct admin **admin);
 
 /* method "GET" (HEAD comes with it), "POST", "DELETE" ...; path exact, or a prefix when it ends in '/' and is not "/".
@@ -35,10 +38,11 @@ void admin_after_fork(struct admin **admin);
 void admin_route(struct admin *admin, const char *method, const char *path, admin_fn *fn, void *arg);
 void admin_on_scrape(struct admin *admin, loop_fn *fn, void *arg);
 
+/* As it came, without the query, not decoded. */
 const char *admin_path(const struct admin_request *request);
 /* What stands behind a prefix route, percent-decoded; "" when nothing does. */
 const char *admin_path_rest(const struct admin_request *request);
-/* A query parameter, decoded; NULL when absent. Valid until the reply. */
+/* A query parameter, decoded, the first of that name; NULL when absent or with a zero byte. Valid until the reply. */
 const char *admin_query(const struct admin_request *request, const char *name);
 const char *admin_header(const struct admin_request *request, const char *name);
 const void *admin_body(const struct admin_request *request, size_t *len_r);
