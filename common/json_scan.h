@@ -1,7 +1,8 @@
 /*
  * A strict RFC 8259 scanner that finds members of a JSON object as spans of the original text, without copying and
  * without ever re-writing what is passed through: a push's `content` reaches the client byte for byte (a parser that
- * rebuilds numbers would not keep 1.10 or 12345678901234567890). For hot paths; elsewhere use jansson.
+ * rebuilds numbers would not keep 1.10 or 12345678901234567890). For hot paths; elsewhere use jansson. (Not both in one
+ * file: they name their kinds alike.)
  */
 #ifndef HERALD_COMMON_JSON_SCAN_H
 #define HERALD_COMMON_JSON_SCAN_H
