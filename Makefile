@@ -27,15 +27,21 @@ common_SRCS := $(addprefix common/, \
 common_SRCS += common/kafka_admin.c common/jwt_sign.c
 
 gateway_SRCS := $(addprefix gateway/, main.c)
+gateway_SRCS += gateway/metrics.c
+gateway_SRCS += $(addprefix gateway/ws/, utf8.c frame.c accept_key.c http_status.c http_head.c query.c origin.c upgrade.c \
+    ws_codec.c outq.c conn.c conn_close.c conn_http.c conn_io.c conn_fate.c conns.c)
 
 router_SRCS := $(addprefix router/, main.c)
+
+router_SRCS += $(addprefix router/, \
+    push.c push_json.c push_proto.c tracker.c source.c record.c deadletter.c outcome.c)
 
 registry_SRCS := $(addprefix registry/, \
     main.c registry.c settings.c metrics.c roster.c watcher.c claim.c leader.c publisher.c presence.c lookup.c record.c \
     api.c api_instances.c api_users.c api_stats.c api_push.c api_token.c api_pages.c)
 
 ctl_SRCS := $(addprefix registry/ctl/, \
-    main.c command.c arguments.c http.c url.c table_print.c show.c screen.c \
+    main.c command.c arguments.c client.c http.c url.c table_print.c show.c screen.c \
     cmd_instances.c cmd_user.c cmd_users.c cmd_stats.c cmd_topics.c cmd_watch.c cmd_token.c)
 
 bench_SRCS := $(addprefix bench/, load.c load_conn.c load_run.c)

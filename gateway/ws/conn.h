@@ -1,13 +1,13 @@
 /*
- * A client's connection: the socket, the HTTP upgrade, RFC 6455 framing in, queued frames out. It knows nothing of users:
- * what arrives goes up through struct conn_events, given by the session layer.
+ * A client's connection: the socket, the HTTP upgrade, RFC 6455 framing in, queued frames out. It knows nothing of
+ * users: what arrives goes up through struct conn_events, given by the session layer.
  *
  *     HEAD  -> AUTH -> OPEN -> CLOSING -> gone
  *
  * HEAD: reading the HTTP request (ws/http_head.c, ws/upgrade.c). AUTH: upgraded, not yet authenticated. OPEN: in use.
  * CLOSING: our close frame is on its way, waiting for the peer's or the deadline. A conn is in one state, and so on one
- * list of its conns; conn_enter() alone changes it. conn_close() alone ends it, with a reason that is logged and counted.
- * Memory goes at the end of the loop turn.
+ * list of its conns; conn_enter() alone changes it. conn_close() alone ends it, with a reason that is logged and
+ * counted. Memory goes at the end of the loop turn.
  */
 #ifndef HERALD_GATEWAY_WS_CONN_H
 #define HERALD_GATEWAY_WS_CONN_H
@@ -26,20 +26,20 @@ struct conn;
 
 /* X(name, label, WebSocket close code; 0: no close frame can or should be sent) */
 #define CLOSE_REASON_LIST(X)                                                                                           \
-    X(PEER, "peer", 1000)                 /* the client closed, politely */                                            \
-    X(LOST, "lost", 0)                    /* reset, or end of stream without a close frame */                          \
-    X(BAD_REQUEST, "bad_request", 0)      /* refused in the HTTP phase, answered there */                              \
+    X(PEER, "peer", 1000)            /* the client closed, politely */                                                 \
+    X(LOST, "lost", 0)               /* reset, or end of stream without a close frame */                               \
+    X(BAD_REQUEST, "bad_request", 0) /* refused in the HTTP phase, answered there */                                   \
     X(HEAD_TIMEOUT, "head_timeout", 0)                                                                                 \
-    X(PROTOCOL, "protocol", 1002)         /* RFC 6455 broken */                                                        \
+    X(PROTOCOL, "protocol", 1002) /* RFC 6455 broken */                                                                \
     X(BAD_UTF8, "bad_utf8", 1007)                                                                                      \
     X(TOO_BIG, "too_big", 1009)                                                                                        \
-    X(UNSUPPORTED, "unsupported", 1003)   /* binary where only text is spoken */                                       \
-    X(POLICY, "policy", 1008)             /* too many bad messages */                                                  \
+    X(UNSUPPORTED, "unsupported", 1003) /* binary where only text is spoken */                                         \
+    X(POLICY, "policy", 1008)           /* too many bad messages */                                                    \
     X(SHUTDOWN, "shutdown", 1001)                                                                                      \
     X(INTERNAL, "internal", 1011)                                                                                      \
     X(UNAUTHORISED, "unauthorised", 4401)                                                                              \
-    X(TIMEOUT, "timeout", 4408)           /* authentication or heartbeat */                                            \
-    X(REPLACED, "replaced", 4409)         /* a newer connection of the same device */                                  \
+    X(TIMEOUT, "timeout", 4408)   /* authentication or heartbeat */                                                    \
+    X(REPLACED, "replaced", 4409) /* a newer connection of the same device */                                          \
     X(RATE, "rate", 4429)                                                                                              \
     X(SLOW, "slow", 4008)                                                                                              \
     X(DRAINING, "draining", 4503)
@@ -64,8 +64,9 @@ struct upgrade_request {
 };
 
 struct conn_settings {
-    char *path;                        /* "/ws" */
-    struct option_list origins;        /* allowed Origin values; empty: all. "https://?.example.com" with a star for ? matches subdomains */
+    char *path; /* "/ws" */
+    /* allowed Origin values; empty: all. A star in place of the first label stands for every subdomain */
+    struct option_list origins;
     int64_t message_max;               /* bytes of a message, fragments added up; 64 KiB */
     int64_t head_max, head_timeout_ms; /* 8 KiB, 10 s */
     int64_t auth_timeout_ms;           /* 8 s from the accept on */
@@ -78,7 +79,7 @@ struct conn_settings {
 };
 /* Option rows for the gateway's table, section "ws" and "limit"; defined in ws/conn_options.h. */
 
-/* One of the frame's fates is reported through conn_events.fate, exactly once, for frames sent with a non-NULL receipt. */
+/* One of the frame's fates is reported through conn_events.fate, exactly once, for frames sent with a receipt. */
 struct conn_events {
     /* The 101 is queued. Authenticate now from `request`, or wait for a first message. May call conn_close(). */
     void (*upgraded)(void *arg, struct conn *c, const struct upgrade_request *request);
@@ -86,10 +87,12 @@ struct conn_events {
     void (*message)(void *arg, struct conn *c, bool is_text, const char *bytes, size_t len);
     /* ERR_OK: handed to the kernel; ERR_FULL: dropped by policy; ERR_CLOSED: the connection went first. */
     void (*fate)(void *arg, struct conn *c, void *receipt, enum err fate);
-    /* Last call for this conn; its fates came before. */
+    /* Last call for this conn; its fates came before. Only for those that upgraded() has told of. Both come at the end
+     * of a turn, so never inside a call made from above. */
     void (*closed)(void *arg, struct conn *c, enum close_reason reason);
 };
 
+/* settings and events are borrowed for the life of it. */
 struct conns *conns_new(struct loop *loop, const struct conn_settings *settings, const struct conn_events *events,
                         void *arg);
 /* Accepts on this descriptor (not owned) until conns_stop_accepting(). */
@@ -109,7 +112,7 @@ void conn_authenticated(struct conn *c);
 void conn_set_owner(struct conn *c, void *owner);
 void *conn_owner(const struct conn *c);
 enum conn_state conn_state(const struct conn *c);
-const char *conn_peer(const struct conn *c); /* numeric address, for logs */
+const char *conn_peer(const struct conn *c); /* numeric address, for logs; valid until the next call */
 uint64_t conn_id(const struct conn *c);      /* unique in the worker's life, from 1 */
 
 /* Queues a frame, encoded by ws/frame.h, for the one write at the end of this turn. Takes its own reference. receipt:

@@ -1,6 +1,6 @@
 /*
- * Encoding of data and control frames, server to client: unmasked, never fragmented (RFC 6455 section 5.2). A frame is encoded
- * once into a shared message, whoever it is sent to.
+ * Encoding of data and control frames, server to client: unmasked, never fragmented (RFC 6455 section 5.2). A frame is
+ * encoded once into a shared message, whoever it is sent to.
  */
 #ifndef HERALD_GATEWAY_WS_FRAME_H
 #define HERALD_GATEWAY_WS_FRAME_H

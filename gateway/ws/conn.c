@@ -1,0 +1,218 @@
+#include "gateway/ws/conn.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+
+#include "common/check.h"
+#include "gateway/metrics.h"
+#include "gateway/ws/conn_internal.h"
+
+const char *const close_reason_names[] = {
+#define X(name, label, code) label,
+    CLOSE_REASON_LIST(X)
+#undef X
+        NULL,
+};
+
+const char *const conn_state_names[] = {"head", "auth", "open", "closing", NULL};
+const char *const ws_frame_kind_names[] = {"text", "binary", "ping", "pong", "close", NULL};
+
+/* IPv4 as mapped addresses: 16 bytes instead of text. */
+static void set_peer(struct conn *c, const char *peer)
+{
+    if (inet_pton(AF_INET6, peer, &c->peer) == 1)
+        return;
+    c->peer = (struct in6_addr){0};
+    c->peer.s6_addr[10] = c->peer.s6_addr[11] = 0xFF;
+    (void)inet_pton(AF_INET, peer, &c->peer.s6_addr[12]);
+}
+
+struct conn *conn_new(struct conns *conns, int fd, const char *peer)
+{
+    struct conn *c = slab_get(conns->slab);
+    c->magic = CONN_MAGIC;
+    c->fd = fd;
+    c->conns = conns;
+    c->id = ++conns->last_id;
+    c->heard_ms = c->sent_ms = loop_now_ms(conns->loop);
+    c->until_ms = c->heard_ms + (uint64_t)conns->settings->head_timeout_ms;
+    set_peer(c, peer);
+    wheel_entry_init(&c->deadline);
+    loop_fd_init(conns->loop, &c->watch, fd, conn_on_ready, c);
+    loop_fd_want(&c->watch, LOOP_READ);
+    c->state = CONN_HEAD;
+    list_push(&conns->states[CONN_HEAD], &c->link);
+    metric_set_labelled(METRIC_WS_CONNECTIONS, CONN_HEAD, ++conns->counts[CONN_HEAD]);
+    conn_arm(c);
+    return c;
+}
+
+void conn_free(struct conn *c)
+{
+    CHECK(c->state == CONN_GONE && c->pending_fates == 0 && !c->outq);
+    c->magic = 0;
+    slab_put(c->conns->slab, c);
+}
+
+static void count_state(struct conns *conns, unsigned state, int change)
+{
+    conns->counts[state] += (uint32_t)change;
+    if (state != CONN_GONE)
+        metric_set_labelled(METRIC_WS_CONNECTIONS, state, conns->counts[state]);
+}
+
+void conn_enter(struct conn *c, unsigned state)
+{
+    struct conns *conns = c->conns;
+    list_remove(&c->link);
+    count_state(conns, c->state, -1);
+    c->state = (uint8_t)state;
+    list_push(&conns->states[state], &c->link);
+    count_state(conns, state, 1);
+    if (state == CONN_GONE)
+        wheel_remove(conns->wheel, &c->deadline);
+    else
+        conn_arm(c);
+}
+
+static uint64_t min_u64(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static uint64_t queue_due_ms(const struct conn *c)
+{
+    if (!c->outq || !c->outq->first)
+        return UINT64_MAX;
+    return outq_oldest_ms(c->outq) + (uint64_t)c->conns->settings->queue_max_age_ms;
+}
+
+static uint64_t ping_due_ms(const struct conn *c)
+{
+    int64_t interval_ms = c->conns->settings->ping_interval_ms;
+    return interval_ms == 0 || c->outq ? UINT64_MAX : c->sent_ms + (uint64_t)interval_ms;
+}
+
+static uint64_t idle_due_ms(const struct conn *c)
+{
+    return c->heard_ms + (uint64_t)c->conns->settings->idle_timeout_ms;
+}
+
+void conn_arm(struct conn *c)
+{
+    uint64_t due_ms = c->until_ms;
+    if (c->state == CONN_OPEN)
+        due_ms = min_u64(idle_due_ms(c), ping_due_ms(c));
+    if (c->state == CONN_OPEN || c->state == CONN_AUTH)
+        due_ms = min_u64(due_ms, queue_due_ms(c));
+    wheel_add(c->conns->wheel, &c->deadline, due_ms);
+}
+
+/* Reading and writing do not move the entry, so it may fire before its time has come: then it is only put on again. */
+static void check_time(struct conn *c, uint64_t now_ms)
+{
+    bool is_speaking = c->state == CONN_AUTH || c->state == CONN_OPEN;
+    if (c->state == CONN_HEAD && now_ms >= c->until_ms) {
+        conn_gone(c, CLOSE_HEAD_TIMEOUT);
+    } else if (c->state == CONN_CLOSING && now_ms >= c->until_ms) {
+        conn_gone(c, c->reason);
+    } else if (c->state == CONN_AUTH && now_ms >= c->until_ms) {
+        conn_close(c, CLOSE_TIMEOUT, "authentication timeout");
+    } else if (is_speaking && now_ms >= queue_due_ms(c)) {
+        conn_close(c, CLOSE_SLOW, "too slow");
+    } else if (c->state == CONN_OPEN && now_ms >= idle_due_ms(c)) {
+        conn_close(c, CLOSE_TIMEOUT, "heartbeat timeout");
+    } else if (c->state == CONN_OPEN && now_ms >= ping_due_ms(c)) {
+        conn_queue(c, c->conns->ping, NULL);
+        c->sent_ms = now_ms;
+        metric_add(METRIC_WS_PINGS_OUT, 1);
+    }
+}
+
+void conn_due(struct wheel_entry *entry, void *arg)
+{
+    struct conn *c = container_of(entry, struct conn, deadline);
+    MAGIC_CHECK(c, CONN_MAGIC);
+    (void)arg;
+    check_time(c, loop_now_ms(c->conns->loop));
+    if (c->state != CONN_GONE && !wheel_has(&c->deadline))
+        conn_arm(c);
+}
+
+void conn_mark_dirty(struct conn *c)
+{
+    struct conns *conns = c->conns;
+    if (!c->outq)
+        c->outq = outq_get(conns->outqs, c);
+    if (c->outq->is_blocked || !list_is_empty(&c->outq->dirty))
+        return;
+    list_push(&conns->dirty, &c->outq->dirty);
+    loop_defer(conns->loop, &conns->end_turn);
+}
+
+void conn_queue(struct conn *c, struct message *frame, void *receipt)
+{
+    conn_mark_dirty(c);
+    outq_push(c->conns->outqs, c->outq, frame, receipt, loop_now_ms(c->conns->loop));
+}
+
+bool conn_has_room(struct conn *c, size_t frame_len)
+{
+    size_t max = (size_t)c->conns->settings->queue_max_bytes, cost = frame_len + OUTQ_FRAME_COST;
+    if (cost > max)
+        return false;
+    if (!c->outq || c->outq->cost <= max - cost)
+        return true;
+    /* One turn may bring more than the queue holds although the client is not slow. A failed write comes up again at
+     * the end of the turn. */
+    return !c->outq->is_blocked && conn_write(c) && c->outq->cost <= max - cost;
+}
+
+void conn_send(struct conn *c, struct message *frame, void *receipt)
+{
+    MAGIC_CHECK(c, CONN_MAGIC);
+    if (c->state != CONN_AUTH && c->state != CONN_OPEN) {
+        conn_add_fate(c, receipt, ERR_CLOSED);
+    } else if (!conn_has_room(c, message_len(frame))) {
+        metric_add(METRIC_WS_DROPPED, 1);
+        conn_add_fate(c, receipt, ERR_FULL);
+    } else {
+        conn_queue(c, frame, receipt);
+    }
+}
+
+void conn_authenticated(struct conn *c)
+{
+    MAGIC_CHECK(c, CONN_MAGIC);
+    if (c->state == CONN_AUTH)
+        conn_enter(c, CONN_OPEN);
+}
+
+void conn_set_owner(struct conn *c, void *owner)
+{
+    c->owner = owner;
+}
+
+void *conn_owner(const struct conn *c)
+{
+    return c->owner;
+}
+
+enum conn_state conn_state(const struct conn *c)
+{
+    return c->state == CONN_GONE ? CONN_CLOSING : (enum conn_state)c->state;
+}
+
+const char *conn_peer(const struct conn *c)
+{
+    char *text = c->conns->peer_text;
+    bool is_v4 = IN6_IS_ADDR_V4MAPPED(&c->peer);
+    const void *address = is_v4 ? &c->peer.s6_addr[12] : &c->peer.s6_addr[0];
+    CHECK(inet_ntop(is_v4 ? AF_INET : AF_INET6, address, text, INET6_ADDRSTRLEN));
+    return text;
+}
+
+uint64_t conn_id(const struct conn *c)
+{
+    return c->id;
+}

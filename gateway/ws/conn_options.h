@@ -1,0 +1,47 @@
+/*
+ * The option rows of struct conn_settings, for the gateway's option table:
+ *
+ *     const struct option gateway_options[] = {CONN_OPTION_ROWS(struct gateway_settings, conn) ... {0}};
+ */
+#ifndef HERALD_GATEWAY_WS_CONN_OPTIONS_H
+#define HERALD_GATEWAY_WS_CONN_OPTIONS_H
+
+#include <stddef.h>
+
+#include "common/option.h"
+#include "gateway/ws/conn.h"
+
+/* X(type, field, section, key, kind, member of struct conn_settings, fallback, min, max, help) */
+#define CONN_OPTION_LIST(X, type, field)                                                                               \
+    X(type, field, "ws", "path", STRING, path, "/ws", 0, 0, "Path of the WebSocket endpoint.")                         \
+    X(type, field, "ws", "origins", LIST, origins, "", 0, 0,                                                           \
+      "Origins whose pages may connect, such as https://app.example.com or https://*.example.com; "                    \
+      "empty: all. Clients that send no Origin are not browsers and are always let in.")                               \
+    X(type, field, "ws", "message_max", SIZE, message_max, "64KiB", 125, 16 << 20,                                     \
+      "Longest message taken from a client, all its fragments together; a longer one closes with 1009.")               \
+    X(type, field, "ws", "head_max", SIZE, head_max, "8KiB", 512, 65535,                                               \
+      "Longest HTTP request head; a longer one is answered with 431 or 414.")                                          \
+    X(type, field, "ws", "head_timeout", DURATION, head_timeout_ms, "10s", 100, 120000,                                \
+      "Time from the accept on within which the HTTP request head must be complete.")                                  \
+    X(type, field, "ws", "auth_timeout", DURATION, auth_timeout_ms, "8s", 100, 120000,                                 \
+      "Time from the accept on within which a client must authenticate, else it is closed with 4408.")                 \
+    X(type, field, "ws", "idle_timeout", DURATION, idle_timeout_ms, "60s", 500, 600000,                                \
+      "A client from which nothing was heard for so long, not even a pong, is closed with 4408.")                      \
+    X(type, field, "ws", "ping_interval", DURATION, ping_interval_ms, "25s", 0, 600000,                                \
+      "A connection on which nothing was written for so long is sent a ping; 0: never.")                               \
+    X(type, field, "ws", "close_timeout", DURATION, close_timeout_ms, "5s", 100, 60000,                                \
+      "How long a closing connection may take to write what is queued and to answer the close frame.")                 \
+    X(type, field, "limit", "queue_bytes", SIZE, queue_max_bytes, "1MiB", 4096, 256 << 20,                             \
+      "Most that may be queued for one connection, each frame counting 64 bytes more than its length; "                \
+      "what goes beyond is dropped.")                                                                                  \
+    X(type, field, "limit", "queue_age", DURATION, queue_max_age_ms, "10s", 100, 600000,                               \
+      "A connection whose oldest queued frame has waited for so long is closed with 4008.")                            \
+    X(type, field, "limit", "connections", INT, connections_max, "20000", 1, 1000000,                                  \
+      "Most connections of one worker; more are answered with 503.")
+
+#define CONN_OPTION_ROW(type, field, section, key, kind, member, fallback, min, max, help)                             \
+    {section, key, OPTION_##kind, offsetof(type, field.member), fallback, min, max, NULL, help},
+/* Ends with a comma. */
+#define CONN_OPTION_ROWS(type, field) CONN_OPTION_LIST(CONN_OPTION_ROW, type, field)
+
+#endif

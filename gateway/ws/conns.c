@@ -1,0 +1,221 @@
+/* All connections of a worker: listener, pools, timing wheel, and the end of the turn. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/check.h"
+#include "common/log.h"
+#include "common/net.h"
+#include "gateway/metrics.h"
+#include "gateway/ws/conn_internal.h"
+#include "gateway/ws/frame.h"
+
+enum {
+    WHEEL_TICK_MS = 100,
+    ACCEPTS_PER_TURN = 64,    /* those who are connected get their turn between */
+    ACCEPT_PAUSE_MS = 200,    /* after descriptors ran out */
+    REFUSED_CLOSING_MAX = 512 /* beyond so many that are closing, one too many gets no 503 but is dropped */
+};
+
+/* --- end of the turn */
+
+static void flush_dirty(struct conns *conns)
+{
+    struct list now;
+    list_init(&now);
+    list_splice(&now, &conns->dirty);
+    for (struct list *link; (link = list_pop(&now));) {
+        struct conn *c = container_of(link, struct outq, dirty)->conn;
+        MAGIC_CHECK(c, CONN_MAGIC);
+        conn_flush(c);
+    }
+}
+
+static void end_turn(void *arg)
+{
+    struct conns *conns = arg;
+    MAGIC_CHECK(conns, CONNS_MAGIC);
+    flush_dirty(conns);
+    conn_tell(conns);
+    metric_set(METRIC_WS_QUEUED_BYTES, (int64_t)outq_pool_cost(conns->outqs));
+}
+
+static void reap(void *arg)
+{
+    struct conns *conns = arg;
+    MAGIC_CHECK(conns, CONNS_MAGIC);
+    for (struct list *link; (link = list_pop(&conns->told));)
+        conn_free(container_of(link, struct conn, link));
+    metric_set(METRIC_WS_CONN_BYTES, (int64_t)slab_bytes(conns->slab));
+}
+
+static void on_tick(void *arg)
+{
+    struct conns *conns = arg;
+    MAGIC_CHECK(conns, CONNS_MAGIC);
+    wheel_advance(conns->wheel, loop_now_ms(conns->loop));
+}
+
+/* --- accepting */
+
+static uint32_t live_count(const struct conns *conns)
+{
+    return conns->counts[CONN_HEAD] + conns->counts[CONN_AUTH] + conns->counts[CONN_OPEN];
+}
+
+static void take_connection(struct conns *conns, int fd, const char *peer)
+{
+    metric_add(METRIC_WS_ACCEPTED, 1);
+    bool is_full = live_count(conns) >= conns->settings->connections_max;
+    if (is_full && conns->counts[CONN_CLOSING] >= REFUSED_CLOSING_MAX) {
+        metric_add_labelled(METRIC_WS_HTTP_REFUSED, http_status_index(503), 1);
+        metric_add_labelled(METRIC_WS_CLOSED, CLOSE_BAD_REQUEST, 1);
+        close(fd);
+        return;
+    }
+    struct conn *c = conn_new(conns, fd, peer);
+    if (is_full)
+        conn_refuse(c, CLOSE_BAD_REQUEST, 503, "too many connections");
+}
+
+static void pause_accepting(struct conns *conns)
+{
+    log_limited(LOG_WARN, "out of descriptors, accepting is paused", F_UINT("connections", live_count(conns)));
+    metric_add(METRIC_WS_ACCEPT_PAUSES, 1);
+    loop_fd_want(&conns->listener_watch, 0);
+    loop_timer_start(conns->accept_timer, ACCEPT_PAUSE_MS, 0);
+}
+
+static void resume_accepting(void *arg)
+{
+    struct conns *conns = arg;
+    MAGIC_CHECK(conns, CONNS_MAGIC);
+    if (conns->listener >= 0)
+        loop_fd_want(&conns->listener_watch, LOOP_READ);
+}
+
+static void on_listener(int listener, short events, void *arg)
+{
+    struct conns *conns = arg;
+    MAGIC_CHECK(conns, CONNS_MAGIC);
+    (void)events;
+    for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
+        int fd;
+        char peer[NET_ADDR_TEXT];
+        enum err err = net_accept(listener, &fd, peer);
+        if (err == ERR_AWAY)
+            return;
+        if (err != ERR_OK) {
+            if (err != ERR_FULL)
+                log_limited(LOG_WARN, "accept failed", F_ERRNO(errno));
+            pause_accepting(conns);
+            return;
+        }
+        take_connection(conns, fd, peer);
+    }
+}
+
+void conns_start_accepting(struct conns *conns, int listener)
+{
+    CHECK(conns->listener < 0);
+    conns->listener = listener;
+    loop_fd_init(conns->loop, &conns->listener_watch, listener, on_listener, conns);
+    loop_fd_want(&conns->listener_watch, LOOP_READ);
+}
+
+void conns_stop_accepting(struct conns *conns)
+{
+    if (conns->listener < 0)
+        return;
+    loop_timer_stop(conns->accept_timer);
+    loop_fd_release(&conns->listener_watch);
+    conns->listener = -1;
+}
+
+/* --- the whole */
+
+struct conns *conns_new(struct loop *loop, const struct conn_settings *settings, const struct conn_events *events,
+                        void *arg)
+{
+    struct conns *conns = xcalloc(1, sizeof(*conns));
+    conns->magic = CONNS_MAGIC;
+    conns->loop = loop;
+    conns->settings = settings;
+    conns->events = events;
+    conns->arg = arg;
+    conns->listener = -1;
+    for (size_t i = 0; i <= CONN_GONE; i++)
+        list_init(&conns->states[i]);
+    list_init(&conns->told);
+    list_init(&conns->dirty);
+    loop_task_init(&conns->end_turn, end_turn, conns);
+    loop_task_init(&conns->reap, reap, conns);
+    conns->wheel = wheel_new(WHEEL_TICK_MS, loop_now_ms(loop), conn_due, conns);
+    conns->wheel_timer = loop_timer_new(loop, on_tick, conns);
+    loop_timer_start(conns->wheel_timer, WHEEL_TICK_MS, WHEEL_TICK_MS);
+    conns->accept_timer = loop_timer_new(loop, resume_accepting, conns);
+    conns->slab = slab_new("conn", sizeof(struct conn));
+    conns->outqs = outq_pool_new();
+    conns->codecs = ws_codec_pool_new((size_t)settings->message_max);
+    conns->ping = frame_new(FRAME_PING, NULL, 0);
+    buf_init(&conns->answer);
+    return conns;
+}
+
+void conns_close_all(struct conns *conns, enum close_reason reason)
+{
+    list_each (link, &conns->states[CONN_HEAD])
+        conn_refuse(container_of(link, struct conn, link), reason, 503, "shutting down");
+    for (unsigned state = CONN_AUTH; state <= CONN_OPEN; state++)
+        list_each (link, &conns->states[state])
+            conn_close(container_of(link, struct conn, link), reason, NULL);
+}
+
+uint32_t conns_count(const struct conns *conns, enum conn_state state)
+{
+    return conns->counts[state];
+}
+
+void conns_each(struct conns *conns, enum conn_state state, void (*fn)(void *arg, struct conn *c), void *arg)
+{
+    list_each (link, &conns->states[state])
+        fn(arg, container_of(link, struct conn, link));
+}
+
+/* Those that have not come to their end by now get it without ceremony. */
+static void end_all(struct conns *conns)
+{
+    for (unsigned state = 0; state < CONN_GONE; state++)
+        list_each (link, &conns->states[state])
+            conn_gone(container_of(link, struct conn, link), CLOSE_SHUTDOWN);
+    while (conns->counts[CONN_GONE] > 0)
+        conn_tell(conns);
+    reap(conns);
+}
+
+void conns_free(struct conns **conns_p)
+{
+    struct conns *conns = *conns_p;
+    if (!conns)
+        return;
+    *conns_p = NULL;
+    conns_stop_accepting(conns);
+    end_all(conns);
+    loop_task_cancel(conns->loop, &conns->end_turn);
+    loop_task_cancel(conns->loop, &conns->reap);
+    loop_timer_free(&conns->wheel_timer);
+    loop_timer_free(&conns->accept_timer);
+    wheel_free(&conns->wheel);
+    slab_free(&conns->slab);
+    outq_pool_free(&conns->outqs);
+    ws_codec_pool_free(&conns->codecs);
+    while (conns->head_count > 0)
+        http_head_free(&conns->heads[--conns->head_count]);
+    message_unref(&conns->ping);
+    buf_release(&conns->answer);
+    free(conns->fates.items);
+    free(conns->fates_spare.items);
+    conns->magic = 0;
+    free(conns);
+}
