@@ -31,7 +31,7 @@ struct deadletter_entry {
 
 struct deadletter;
 struct deadletter *deadletter_new(struct loop *loop, struct kafka_producer *producer, const char *topic);
-/* Waiting entries are forgotten without a call; entries with the producer: free the producer first. */
+/* Waiting entries are forgotten without a call; those with the producer still get theirs. */
 void deadletter_free(struct deadletter **deadletter);
 /* The caller fills record, source, error, fn and arg. fn is never called from inside. */
 void deadletter_send(struct deadletter *deadletter, struct deadletter_entry *entry);

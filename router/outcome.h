@@ -54,8 +54,7 @@ struct outcome_settings {
 };
 
 struct outcome_log;
-/* The producer must outlive the log, or be freed first (its callbacks then end what is under way). Strings of the
- * settings are copied. */
+/* The producer may be freed before or after the log. Strings of the settings are copied. */
 struct outcome_log *outcome_log_new(struct loop *loop, struct kafka_producer *producer,
                                     const struct outcome_settings *settings);
 void outcome_log_free(struct outcome_log **log);

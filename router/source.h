@@ -20,6 +20,7 @@
 #include "common/list.h"
 #include "common/loop.h"
 #include "router/deadletter.h"
+#include "router/outcome.h"
 #include "router/push.h"
 
 struct source;
@@ -42,6 +43,8 @@ struct record {
     struct source_partition *partition; /* NULL: orphan */
     struct list link;
     uint64_t position;
+    char *bytes; /* copies of key and value */
+    bool is_letter;
     struct deadletter_entry letter;
     char names[]; /* what id and source point to */
 };
@@ -157,11 +160,13 @@ struct source_options {
             "the most users that one push may name"                                                                    \
     }
 
-/* Subscribes. The producer is for dead letters and creating topics; it is freed after the source. Options are
- * borrowed and must stay. */
+/* Subscribes. The producer is for dead letters and creating topics (of all the options' topics); it outlives
+ * source_stop(), and may be freed before or after source_free(). Options are
+ * borrowed and must stay. The outcome `dead` is reported here, for all records that come to it (outcomes may be NULL).
+ */
 enum err source_new(struct loop *loop, const struct kafka_options *kafka, const struct source_options *options,
-                    struct kafka_producer *producer, const struct source_events *events, void *arg,
-                    struct source **source_r) MUST_CHECK;
+                    struct kafka_producer *producer, struct outcome_log *outcomes, const struct source_events *events,
+                    void *arg, struct source **source_r) MUST_CHECK;
 /* The router's window is full: no further records (but for the rest of the batch in hand) until source_resume().
  * What was fetched ahead is fetched again then, so resume only at, say, three quarters. */
 void source_pause(struct source *source);
@@ -181,8 +186,9 @@ uint64_t source_oldest_ms(const struct source *source);
 
 void record_ref(struct record *record, uint32_t count);
 void record_done(struct record *record);
-/* The record cannot be addressed: to the dead-letter topic. Takes a reference of its own: the caller goes on to give
- * back its own with record_done(). */
+/* The record cannot be addressed: to the dead-letter topic, and its outcome `dead` is reported. Takes a reference of
+ * its own: the caller goes on to give back its own with record_done(). At most once for a record; inside the upcall
+ * record() its headers go along. */
 void record_dead(struct record *record, enum push_error error);
 
 #endif

@@ -1,0 +1,112 @@
+#include "router/record.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "common/check.h"
+
+enum { HEADER_MAX = 32 };
+
+static bool find_content_type(const struct kafka_record *kafka, struct kafka_header *found_r)
+{
+    struct kafka_header headers[HEADER_MAX];
+    size_t count = kafka_record_headers(kafka, headers, HEADER_MAX);
+    for (size_t i = 0; i < count && i < HEADER_MAX; i++) {
+        if (strcasecmp(headers[i].name, "content-type") == 0 && headers[i].value) {
+            *found_r = headers[i];
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum push_error parse(struct record *record, const struct push_limits *limits)
+{
+    const struct kafka_record *kafka = &record->kafka;
+    struct kafka_header type = {0};
+    if (!find_content_type(kafka, &type))
+        type.value = NULL;
+    return push_parse(&record->push, kafka->value, kafka->len, type.value, type.len, limits);
+}
+
+static bool is_inside(const char *at, const struct kafka_record *kafka)
+{
+    const char *value = kafka->value;
+    return at >= value && at < value + kafka->len;
+}
+
+/* Copies of key and value, so that librdkafka can have its memory back; the content moves along. */
+static void keep_bytes(struct record *record)
+{
+    struct kafka_record *kafka = &record->kafka;
+    char *bytes = xmalloc(kafka->len + kafka->key_len + 1);
+    memcpy(bytes, kafka->value, kafka->len);
+    if (is_inside(record->push.content.at, kafka))
+        record->push.content.at = bytes + (record->push.content.at - (const char *)kafka->value);
+    kafka->value = bytes;
+    if (kafka->key)
+        kafka->key = memcpy(bytes + kafka->len, kafka->key, kafka->key_len);
+    record->bytes = bytes;
+}
+
+/* "topic/partition/offset", and "topic-partition-offset" when the producer gave no id. */
+static void name(struct record *record, size_t size)
+{
+    const struct kafka_record *kafka = &record->kafka;
+    int len = snprintf(record->names, size, "%s/%d/%lld", kafka->topic, kafka->partition, (long long)kafka->offset);
+    CHECK(len > 0 && (size_t)len * 2 + 2 <= size);
+    record->source = (struct push_str){.at = record->names, .len = (uint32_t)len};
+    if (record->push.id.len > 0) {
+        record->id = record->push.id;
+        return;
+    }
+    char *id = record->names + len + 1;
+    size_t topic_len = strlen(kafka->topic);
+    memcpy(id, record->names, (size_t)len + 1);
+    id[topic_len] = '-';
+    *strchr(id + topic_len, '/') = '-';
+    record->id = (struct push_str){.at = id, .len = (uint32_t)len};
+}
+
+struct record *record_new(const struct kafka_record *kafka, const struct push_limits *limits, enum push_error *error_r)
+{
+    size_t names_size = 2 * (strlen(kafka->topic) + sizeof "/-2147483648/-9223372036854775808");
+    struct record *record = xcalloc(1, sizeof *record + names_size);
+    record->magic = RECORD_MAGIC;
+    record->kafka = *kafka;
+    list_init(&record->link);
+    *error_r = parse(record, limits);
+    name(record, names_size);
+    if (*error_r == PUSH_ERROR_NONE)
+        keep_bytes(record);
+    record->cost = (uint32_t)(sizeof *record + names_size + kafka->len + kafka->key_len);
+    return record;
+}
+
+void record_detach(struct record *record)
+{
+    if (record->bytes)
+        kafka_record_free(&record->kafka);
+}
+
+void record_forget(struct record *record)
+{
+    kafka_record_free(&record->kafka);
+    record->kafka.key = record->kafka.value = NULL;
+    record->kafka.key_len = record->kafka.len = 0;
+}
+
+void record_free(struct record **record_p)
+{
+    struct record *record = *record_p;
+    if (!record)
+        return;
+    *record_p = NULL;
+    kafka_record_free(&record->kafka);
+    push_release(&record->push);
+    free(record->bytes);
+    record->magic = 0;
+    free(record);
+}
