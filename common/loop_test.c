@@ -219,20 +219,36 @@ static void on_tick(void *arg)
     }
 }
 
+static struct loop_task spin;
+static void keep_spinning(void *arg)
+{
+    (void)arg;
+    loop_defer(loop, &spin);
+}
+
+/* Many short ones, in a loop that sleeps and in one that never does: the clock by which libevent counts has steps of
+ * some milliseconds, and there it would fire as soon as that clock has come round. */
 static void test_timer_once_never_early(void **state)
 {
     (void)state;
-    for (uint64_t delay_ms = 0; delay_ms < 24; delay_ms += 5) {
+    loop_task_init(&spin, keep_spinning, NULL);
+    for (uint64_t i = 0; i < 100; i++) {
+        if (i == 50)
+            loop_defer(loop, &spin);
         struct tick tick = {.stop_after = 1};
         tick.timer = loop_timer_new(loop, on_tick, &tick);
+        uint64_t step_us = clock_mono_us() + i * 397 % 4000; /* start anywhere between two steps of that clock */
+        while (clock_mono_us() < step_us)
+            ;
         uint64_t start_ms = clock_mono_ms();
-        loop_timer_start(tick.timer, delay_ms, 0);
+        loop_timer_start(tick.timer, i % 7, 0);
         loop_run(loop);
         assert_int_equal(tick.calls, 1);
-        assert_true(tick.at_ms - start_ms >= delay_ms);
+        assert_true(tick.at_ms - start_ms >= i % 7);
         loop_timer_free(&tick.timer);
         assert_null(tick.timer);
     }
+    loop_task_cancel(loop, &spin);
 }
 
 static void test_timer_every(void **state)
@@ -506,8 +522,9 @@ static void test_after_fork(void **state)
     if (child == 0) { /* drops its watch; the parent's, on the same socket, must stay */
         loop_after_fork(loop);
         loop_fd_release(&ends[0].watch);
+        loop_fd_want(&ends[1].watch, LOOP_WRITE);
         poll_once();
-        _exit(ends[0].calls == 0 ? 0 : 1);
+        _exit(ends[0].calls == 0 && ends[1].calls == 1 ? 0 : 1);
     }
     int status;
     assert_int_equal(waitpid(child, &status, 0), child);
