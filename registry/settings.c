@@ -23,7 +23,7 @@ const struct option registry_options[] = {
      "lets everyone who reaches this port send records and mint tokens (/try): for development only"},
     {"try", "gateway_url", OPTION_LIST, AT(try_gateway_urls), "", 0, 0, NULL,
      "WebSocket URLs offered on /try, ws://host:port/ws each; empty: those that the gateways announce"},
-    {"try", "push_bytes", OPTION_SIZE, AT(push_bytes_max), "256KiB", 1024, 16777216, NULL,
+    {"try", "push_bytes", OPTION_SIZE, AT(push_bytes_max), "256KiB", 1024, 1048576, NULL,
      "largest record taken by POST /api/v1/push"},
     {"try", "pushes_max", OPTION_INT, AT(pushes_max), "1000", 1, 100000, NULL,
      "records that wait for Kafka's acknowledgement at the most; more get 503"},
