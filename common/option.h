@@ -34,7 +34,7 @@ struct option_list {
 struct option {
     const char *section, *key;
     enum option_kind kind;
-    size_t offset; /* of the field in the settings struct */
+    size_t offset;        /* of the field in the settings struct */
     const char *fallback; /* the default, as text */
     int64_t min, max;     /* in the unit of the kind; both 0: not limited (INT, SIZE, DURATION) */
     const char *choices;  /* CHOICE only */

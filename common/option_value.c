@@ -183,10 +183,10 @@ enum err option_value_parse(const struct option *row, void *settings, const char
     case OPTION_CHOICE:
         return set_choice(row, field, text, why);
     case OPTION_LIST:
-        set_list_text(field, text);
-        return ERR_OK;
+        break;
     }
-    CHECK(!"option kind");
+    set_list_text(field, text);
+    return ERR_OK;
 }
 
 void option_value_set_list(const struct option *row, void *settings, const char *const *items, size_t count)
