@@ -124,7 +124,7 @@ $(O)/registry/%_test: $(O)/registry/%_test.o $(call daemon_objs,registry) $(O)/l
 	$(CC) $(LDFLAGS) -o $@ $(if $(findstring _fake_test,$@),$(O)/common/loop_fake.o) $^ $(LIBS) -lcmocka
 $(O)/common/%_test: $(O)/common/%_test.o $(O)/libherald.a
 	$(CC) $(LDFLAGS) -o $@ $(if $(findstring _fake_test,$@),$(O)/common/loop_fake.o) $^ $(LIBS) -lcmocka
-$(filter %_fake_test,$(TEST_PROGRAMS)): $(O)/common/loop_fake.o
+$(filter %_fake_test,$(TEST_PROGRAMS)): | $(O)/common/loop_fake.o
 
 check: $(TEST_PROGRAMS)
 	@tests/unit/run $(TEST_PROGRAMS)
