@@ -21,6 +21,7 @@
 
 enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 enum log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
+enum { LOG_FIELDS_MAX = 16 }; /* in a line */
 enum log_kind { LOG_FIELD_END, LOG_FIELD_STR, LOG_FIELD_INT, LOG_FIELD_UINT, LOG_FIELD_BOOL, LOG_FIELD_DOUBLE };
 
 struct log_field {
@@ -60,7 +61,8 @@ struct log_limit {
 /* True when a line may be written now; *suppressed_r then says how many were left out since the last one. */
 bool log_limit_pass(struct log_limit *limit, uint64_t *suppressed_r);
 
-#define LOG_FIELDS(...) ((const struct log_field[]){__VA_ARGS__ __VA_OPT__(, ){.kind = LOG_FIELD_END}})
+/* the rest of the array is zero: LOG_FIELD_END */
+#define LOG_FIELDS(...) ((const struct log_field[LOG_FIELDS_MAX + 1]){__VA_ARGS__})
 #define log_at(level, msg, ...) (log_enabled(level) ? log_write(level, 0, msg, LOG_FIELDS(__VA_ARGS__)) : (void)0)
 #define log_error(msg, ...) log_at(LOG_ERROR, msg, __VA_ARGS__)
 #define log_warn(msg, ...) log_at(LOG_WARN, msg, __VA_ARGS__)
