@@ -144,7 +144,7 @@ void ws_codec_input(struct ws_codec *codec, const char *bytes, size_t len)
 {
     CHECK(codec->input_len == 0);
     codec->input = bytes;
-    codec->input_len = len;
+    codec->input_len = codec->is_over ? 0 : len;
 }
 
 bool ws_codec_is_idle(const struct ws_codec *codec)
