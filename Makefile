@@ -64,6 +64,12 @@ CFLAGS := -std=gnu11 $(WARN) $(CFLAGS_$(VARIANT)) -fno-common -fstack-protector-
 LDFLAGS := $(CFLAGS_$(VARIANT)) -Wl,--as-needed
 LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lwslay -lpthread -lm
 
+# V=1 shows whole commands
+ifndef V
+.SILENT:
+SAY = @echo "  $(1) $@"
+endif
+
 # --- programs -----------------------------------------------------------------------------------------------------------
 
 PROGRAMS := $(addprefix $(O)/, herald-gateway herald-router herald-registry heraldctl herald-devbroker)
@@ -90,11 +96,13 @@ $(O)/herald-devbroker: $(devbroker_SRCS:%.c=$(O)/%.o) $(O)/libherald.a
 $(O)/herald-load: $(bench_SRCS:%.c=$(O)/%.o) $(O)/libherald.a
 $(O)/herald-floor: $(O)/bench/floor.o $(O)/libherald.a
 $(PROGRAMS) $(BENCH_PROGRAMS):
+	$(call SAY,LD)
 	$(CC) $(LDFLAGS) -o $@ $(filter %.o %.a, $^) $(LIBS)
 
 GENERATED := $(PROTOS:%=$(G)/%.pb-c.h) $(G)/lua_scripts.h $(G)/web_assets.h
 $(O)/%.o: %.c | $(GENERATED)
 	@mkdir -p $(@D)
+	$(call SAY,CC)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 $(O)/generated/%.pb-c.o: $(G)/%.pb-c.c
 	@mkdir -p $(@D)
