@@ -252,7 +252,8 @@ static void look_for_room(void *arg)
 {
     struct bus_push *push = arg;
     MAGIC_CHECK(push, MAGIC_PUSH);
-    if (!(socket_events(push->socket) & ZMQ_POLLOUT) || !push->is_full)
+    bool has_room = socket_events(push->socket) & ZMQ_POLLOUT;
+    if (!has_room || !push->is_full || !push->is_connected)
         return;
     push->is_full = false;
     push->depth++;
@@ -285,6 +286,11 @@ static int send_now(struct bus_push *push, zmq_msg_t *msg)
 
 enum err bus_push_send(struct bus_push *push, void *bytes, size_t len)
 {
+    if (!push->is_connected) { /* ZeroMQ would still take some in the moment after a loss, for nobody */
+        push->is_full = true;
+        free(bytes);
+        return ERR_FULL;
+    }
     zmq_msg_t msg;
     CHECK(zmq_msg_init_data(&msg, bytes, len, free_bytes, NULL) == 0);
     int sent = send_now(push, &msg);
@@ -309,6 +315,8 @@ static void tell(struct bus_push *push, bool is_connected)
     if (push->is_connected == is_connected)
         return;
     push->is_connected = is_connected;
+    if (is_connected)
+        loop_defer(push->bus->loop, &push->task);
     if (push->on_event)
         push->on_event(push->arg, is_connected ? BUS_CONNECTED : BUS_DISCONNECTED);
 }
