@@ -26,12 +26,18 @@ common_SRCS := $(addprefix common/, \
 
 common_SRCS += common/kafka_admin.c common/jwt_sign.c
 
-gateway_SRCS := $(addprefix gateway/, main.c)
-gateway_SRCS += gateway/metrics.c
+gateway_SRCS := $(addprefix gateway/, main.c master.c worker.c settings.c metrics.c)
+gateway_SRCS += $(addprefix gateway/auth/, base64url.c jwt.c identity.c auth.c)
+gateway_SRCS += $(addprefix gateway/session/, session.c sessions.c users.c login.c guest.c routes.c box.c drain.c command.c \
+    unacked.c push_frame.c replies.c client_message.c handlers.c handle_auth.c handle_heartbeat.c handle_ack.c \
+    handle_message.c session_metrics.c)
+gateway_SRCS += $(addprefix gateway/link/, inbox.c peers.c returns.c upstream.c pending.c link_metrics.c)
 gateway_SRCS += $(addprefix gateway/ws/, utf8.c frame.c accept_key.c http_status.c http_head.c query.c origin.c upgrade.c \
     ws_codec.c outq.c conn.c conn_close.c conn_http.c conn_io.c conn_fate.c conns.c)
 
-router_SRCS := $(addprefix router/, main.c)
+router_SRCS := $(addprefix router/, \
+    main.c settings.c metrics.c router.c dispatch.c ledger.c spill.c flow.c inflight.c route.c resolver.c lane.c \
+    delivery.c mailbox.c results.c upstream.c)
 
 router_SRCS += $(addprefix router/, \
     push.c push_json.c push_proto.c tracker.c source.c record.c deadletter.c outcome.c)

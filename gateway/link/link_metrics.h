@@ -1,0 +1,52 @@
+/* What the link to the routers counts. X(id, kind, name, help, label, label values) */
+#ifndef HERALD_GATEWAY_LINK_LINK_METRICS_H
+#define HERALD_GATEWAY_LINK_LINK_METRICS_H
+
+/* In the order of Herald__V1__ResultKind. */
+#define RESULT_KIND_LIST(X)                                                                                            \
+    X(UNKNOWN, "unknown")                                                                                              \
+    X(WRITTEN, "written") X(ACKED, "acked") X(NOT_HERE, "not_here") X(CLOSED, "closed") X(REFUSED, "refused")
+#define LINK_REFUSAL_LIST(X)                                                                                           \
+    X(INVALID, "invalid")           /* not an envelope */                                                              \
+    X(VERSION, "version")           /* of a version this build does not know */                                        \
+    X(MISDIRECTED, "misdirected")   /* meant for another instance, or another life of this one */                      \
+    X(TOO_LARGE, "too_large")       /* beyond the arena */                                                             \
+    X(UNKNOWN_PEER, "unknown_peer") /* from a router that has not said hello: results could not go back */             \
+    X(PEERS_FULL, "peers_full")
+#define UPSTREAM_OUTCOME_LIST(X)                                                                                       \
+    X(ANSWERED, "answered") /* by a router, whatever the code */                                                       \
+    X(TIMEOUT, "timeout")                                                                                              \
+    X(NO_ROUTER, "no_router")                                                                                          \
+    X(FULL, "full") /* link.upstream_max are under way, or the lane is full */                                         \
+    X(LATE, "late") /* an answer that nobody waits for any more */
+
+#define X(name, text) LINK_REFUSAL_##name,
+enum link_refusal { LINK_REFUSAL_LIST(X) LINK_REFUSAL_COUNT };
+#undef X
+#define X(name, text) UPSTREAM_OUTCOME_##name,
+enum upstream_outcome { UPSTREAM_OUTCOME_LIST(X) UPSTREAM_OUTCOME_COUNT };
+#undef X
+
+extern const char *const result_kind_names[], *const link_refusal_names[], *const upstream_outcome_names[];
+
+#define LINK_METRIC_LIST(X)                                                                                            \
+    X(LINK_ENVELOPES_IN, METRIC_COUNTER, "herald_gateway_link_envelopes_received_total", "Envelopes from routers.",    \
+      NULL, NULL)                                                                                                      \
+    X(LINK_BYTES_IN, METRIC_COUNTER, "herald_gateway_link_received_bytes_total", "Bytes of envelopes from routers.",   \
+      NULL, NULL)                                                                                                      \
+    X(LINK_REFUSED, METRIC_COUNTER, "herald_gateway_link_refused_total", "Envelopes from routers not taken.",          \
+      "reason", link_refusal_names)                                                                                    \
+    X(LINK_ENVELOPES_OUT, METRIC_COUNTER, "herald_gateway_link_envelopes_sent_total", "Envelopes to routers.", NULL,   \
+      NULL)                                                                                                            \
+    X(LINK_PEERS, METRIC_GAUGE, "herald_gateway_link_peers", "Routers that said hello of late.", NULL, NULL)           \
+    X(DELIVERIES, METRIC_COUNTER, "herald_gateway_deliveries_total", "Targets of deliveries from routers.", NULL,      \
+      NULL)                                                                                                            \
+    X(RESULTS, METRIC_COUNTER, "herald_gateway_results_total", "Fates of targets, as told to routers.", "kind",        \
+      result_kind_names)                                                                                               \
+    X(RESULTS_LOST, METRIC_COUNTER, "herald_gateway_results_lost_total",                                               \
+      "Results that could not be sent: their router is gone, or its lane is full.", NULL, NULL)                        \
+    X(PENDING, METRIC_GAUGE, "herald_gateway_targets_pending", "Targets whose fate is not known yet.", NULL, NULL)     \
+    X(UPSTREAMS, METRIC_COUNTER, "herald_gateway_upstream_total", "Messages of clients to the business.", "outcome",   \
+      upstream_outcome_names)
+
+#endif

@@ -1,0 +1,261 @@
+#include "gateway/link/peers.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/check.h"
+#include "common/clock.h"
+#include "common/link.h"
+#include "common/list.h"
+#include "common/log.h"
+#include "common/table.h"
+#include "gateway/metrics.h"
+
+enum { PEERS_MAGIC = 0x9EE20001, SWEEP_MS = 1000, NAME_LEN_MAX = 128, ENDPOINT_LEN_MAX = 256 };
+
+struct peer {
+    uint32_t refs;
+    bool is_gone;
+    struct list link; /* peers.list */
+    struct peers *peers;
+    char *name, *endpoint;
+    uint64_t generation, heard_ms;
+    struct bus_push *push;
+    struct link_out out;
+};
+
+struct peers {
+    uint32_t magic;
+    uint32_t count;
+    struct loop *loop;
+    struct bus *bus;
+    struct peers_settings settings;
+    const char *self, *endpoint;
+    uint64_t generation;
+    struct list list;
+    struct loop_task flush;
+    struct loop_timer *sweep;
+};
+
+/* --- one router ------------------------------------------------------------------------------------------------------
+ */
+
+static enum err peer_new(struct peers *peers, const char *name, uint64_t generation, const char *endpoint)
+{
+    struct bus_push *push;
+    enum err err = bus_push_connect(peers->bus, endpoint, (int)peers->settings.hwm, NULL, NULL, NULL, &push);
+    if (err != ERR_OK)
+        return err;
+    struct peer *peer = xcalloc(1, sizeof *peer);
+    peer->refs = 1;
+    peer->peers = peers;
+    peer->name = xstrdup(name);
+    peer->endpoint = xstrdup(endpoint);
+    peer->generation = generation;
+    peer->push = push;
+    link_out_init(&peer->out, peers->self, peers->generation, peer->name, generation);
+    list_push(&peers->list, &peer->link);
+    metric_set(METRIC_LINK_PEERS, ++peers->count);
+    log_info("router connected", F_STR("router", name), F_UINT("generation", generation), F_STR("endpoint", endpoint));
+    return ERR_OK;
+}
+
+struct peer *peer_ref(struct peer *peer)
+{
+    peer->refs++;
+    return peer;
+}
+
+void peer_unref(struct peer **peer)
+{
+    struct peer *p = *peer;
+    *peer = NULL;
+    if (--p->refs > 0)
+        return;
+    CHECK(p->is_gone);
+    free(p->name);
+    free(p->endpoint);
+    free(p);
+}
+
+static void drop(struct peer *peer, const char *why)
+{
+    struct peers *peers = peer->peers;
+    log_info("router dropped", F_STR("router", peer->name), F_UINT("generation", peer->generation), F_STR("why", why));
+    metric_add(METRIC_RESULTS_LOST, peer->out.pieces);
+    peer->is_gone = true;
+    bus_push_free(&peer->push);
+    link_out_release(&peer->out);
+    list_remove(&peer->link);
+    metric_set(METRIC_LINK_PEERS, --peers->count);
+    peer_unref(&peer);
+}
+
+static void send_collected(struct peer *peer)
+{
+    size_t len;
+    uint32_t pieces = peer->out.pieces;
+    char *bytes = link_take(&peer->out, &len);
+    if (!bytes)
+        return;
+    if (bus_push_send(peer->push, bytes, len) == ERR_OK) {
+        metric_add(METRIC_LINK_ENVELOPES_OUT, 1);
+        return;
+    }
+    metric_add(METRIC_RESULTS_LOST, pieces);
+    log_limited(LOG_WARN, "lane to a router is full, an envelope is lost", F_STR("router", peer->name),
+                F_UINT("pieces", pieces));
+}
+
+static void collected(struct peer *peer)
+{
+    if (peer->out.len >= (size_t)peer->peers->settings.envelope_max)
+        send_collected(peer);
+    else
+        loop_defer(peer->peers->loop, &peer->peers->flush);
+}
+
+bool peer_put_result(struct peer *peer, const Herald__V1__Result *result)
+{
+    if (peer->is_gone)
+        return false;
+    link_put_result(&peer->out, result);
+    collected(peer);
+    return true;
+}
+
+bool peer_put_upstream(struct peer *peer, const Herald__V1__Upstream *upstream)
+{
+    if (peer->is_gone)
+        return false;
+    link_put_upstream(&peer->out, upstream);
+    collected(peer);
+    return true;
+}
+
+/* --- all of them -----------------------------------------------------------------------------------------------------
+ */
+
+static void flush(void *arg)
+{
+    struct peers *peers = arg;
+    MAGIC_CHECK(peers, PEERS_MAGIC);
+    list_each (it, &peers->list)
+        send_collected(container_of(it, struct peer, link));
+}
+
+void peers_flush(struct peers *peers)
+{
+    flush(peers);
+}
+
+static void sweep(void *arg)
+{
+    struct peers *peers = arg;
+    MAGIC_CHECK(peers, PEERS_MAGIC);
+    uint64_t now_ms = loop_now_ms(peers->loop);
+    list_each (it, &peers->list) {
+        struct peer *peer = container_of(it, struct peer, link);
+        if (now_ms - peer->heard_ms > (uint64_t)peers->settings.silence_ms)
+            drop(peer, "silent");
+    }
+}
+
+static struct peer *find(struct peers *peers, const char *name)
+{
+    list_each (it, &peers->list) { /* routers are few */
+        struct peer *peer = container_of(it, struct peer, link);
+        if (strcmp(peer->name, name) == 0)
+            return peer;
+    }
+    return NULL;
+}
+
+struct peer *peers_find(struct peers *peers, const char *name, uint64_t generation)
+{
+    struct peer *peer = find(peers, name);
+    return peer && peer->generation == generation ? peer : NULL;
+}
+
+static void answer(struct peer *peer, const Herald__V1__Hello *hello)
+{
+    struct peers *peers = peer->peers;
+    Herald__V1__Hello mine = HERALD__V1__HELLO__INIT;
+    mine.endpoint = (char *)peers->endpoint;
+    mine.sent_us = clock_wall_us();
+    mine.echo_us = hello->sent_us;
+    link_put_hello(&peer->out, &mine);
+    loop_defer(peers->loop, &peers->flush);
+}
+
+enum err peers_hello(struct peers *peers, const char *name, uint64_t generation, const Herald__V1__Hello *hello)
+{
+    size_t name_len = strlen(name), endpoint_len = strlen(hello->endpoint);
+    if (name_len == 0 || name_len > NAME_LEN_MAX || endpoint_len == 0 || endpoint_len > ENDPOINT_LEN_MAX)
+        return ERR_INVALID;
+    struct peer *peer = find(peers, name);
+    if (peer && generation < peer->generation)
+        return ERR_REFUSED; /* the last words of a former life */
+    if (peer && (generation > peer->generation || strcmp(peer->endpoint, hello->endpoint) != 0)) {
+        drop(peer, "restarted");
+        peer = NULL;
+    }
+    if (!peer) {
+        if (peers->count >= (uint64_t)peers->settings.peers_max)
+            return ERR_FULL;
+        enum err err = peer_new(peers, name, generation, hello->endpoint);
+        if (err != ERR_OK)
+            return err;
+        peer = find(peers, name);
+    }
+    peer->heard_ms = loop_now_ms(peers->loop);
+    answer(peer, hello);
+    return ERR_OK;
+}
+
+/* The highest hash of key and router wins: only a router that comes or goes moves keys. */
+struct peer *peers_pick(struct peers *peers, const char *key, size_t len)
+{
+    struct peer *best = NULL;
+    uint64_t best_hash = 0, key_hash = table_hash(key, len);
+    list_each (it, &peers->list) {
+        struct peer *peer = container_of(it, struct peer, link);
+        uint64_t both[2] = {key_hash, table_hash(peer->name, strlen(peer->name))};
+        uint64_t hash = table_hash(both, sizeof both);
+        if (!best || hash > best_hash) {
+            best = peer;
+            best_hash = hash;
+        }
+    }
+    return best;
+}
+
+struct peers *peers_new(struct loop *loop, struct bus *bus, const struct peers_settings *settings, const char *self,
+                        uint64_t generation, const char *endpoint)
+{
+    struct peers *peers = xcalloc(1, sizeof *peers);
+    peers->magic = PEERS_MAGIC;
+    peers->loop = loop;
+    peers->bus = bus;
+    peers->settings = *settings;
+    peers->self = self;
+    peers->generation = generation;
+    peers->endpoint = endpoint;
+    list_init(&peers->list);
+    loop_task_init(&peers->flush, flush, peers);
+    peers->sweep = loop_timer_new(loop, sweep, peers);
+    loop_timer_start(peers->sweep, SWEEP_MS, SWEEP_MS);
+    return peers;
+}
+
+void peers_free(struct peers **peers)
+{
+    if (!*peers)
+        return;
+    list_each (it, &(*peers)->list)
+        drop(container_of(it, struct peer, link), "stopping");
+    loop_task_cancel((*peers)->loop, &(*peers)->flush);
+    loop_timer_free(&(*peers)->sweep);
+    free(*peers);
+    *peers = NULL;
+}

@@ -1,0 +1,100 @@
+#include "gateway/session/push_frame.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "gateway/ws/frame.h"
+
+void push_frame_init(struct push_frame *frame)
+{
+    *frame = (struct push_frame){0};
+    buf_init(&frame->head);
+    buf_init(&frame->tail);
+}
+
+void push_frame_release(struct push_frame *frame)
+{
+    message_unref(&frame->shared);
+    buf_release(&frame->head);
+    buf_release(&frame->tail);
+}
+
+void push_frame_set(struct push_frame *frame, const Herald__V1__Delivery *delivery)
+{
+    message_unref(&frame->shared);
+    buf_clear(&frame->head);
+    buf_clear(&frame->tail);
+    frame->delivery = delivery;
+}
+
+static const char *kind_name(Herald__V1__Kind kind)
+{
+    if (kind == HERALD__V1__KIND__KIND_BROADCAST)
+        return "broadcast";
+    return kind == HERALD__V1__KIND__KIND_TOPIC ? "topic" : "push";
+}
+
+static void build(struct push_frame *frame)
+{
+    const Herald__V1__Delivery *d = frame->delivery;
+    if (frame->head.len > 0)
+        return;
+    buf_add_str(&frame->head, "{\"type\":\"");
+    buf_add_str(&frame->head, kind_name(d->kind));
+    buf_add_str(&frame->head, "\"");
+    if (*d->topic) {
+        buf_add_str(&frame->head, ",\"topic\":");
+        buf_add_json_str(&frame->head, d->topic, strlen(d->topic));
+    }
+    buf_add_str(&frame->head, ",\"id\":");
+    buf_add_json_str(&frame->head, d->id, strlen(d->id));
+
+    buf_add_str(&frame->tail, ",\"timestamp\":");
+    buf_add_int(&frame->tail, d->timestamp_ms);
+    if (*d->from) {
+        buf_add_str(&frame->tail, ",\"from\":");
+        buf_add_json_str(&frame->tail, d->from, strlen(d->from));
+    }
+    buf_add_char(&frame->tail, '}');
+}
+
+static char *put(char *at, const void *bytes, size_t len)
+{
+    memcpy(at, bytes, len);
+    return at + len;
+}
+
+/* `middle` stands between the id and the content's bytes. */
+static struct message *encode(struct push_frame *frame, const char *middle, size_t middle_len)
+{
+    build(frame);
+    const ProtobufCBinaryData *content = &frame->delivery->content;
+    static const char none[] = "null"; /* never produced by a router; still JSON */
+    const void *bytes = content->len > 0 ? (const void *)content->data : none;
+    size_t content_len = content->len > 0 ? content->len : sizeof none - 1;
+    size_t payload_len = frame->head.len + middle_len + content_len + frame->tail.len;
+    unsigned char head[FRAME_HEAD_MAX];
+    size_t head_len = frame_head(head, FRAME_TEXT, payload_len);
+    struct message *m = message_new(head_len + payload_len);
+    char *at = put(message_fill(m), head, head_len);
+    at = put(at, frame->head.bytes, frame->head.len);
+    at = put(at, middle, middle_len);
+    at = put(at, bytes, content_len);
+    put(at, frame->tail.bytes, frame->tail.len);
+    return m;
+}
+
+struct message *push_frame_shared(struct push_frame *frame)
+{
+    static const char middle[] = ",\"content\":";
+    if (!frame->shared)
+        frame->shared = encode(frame, middle, sizeof middle - 1);
+    return frame->shared;
+}
+
+struct message *push_frame_with_seq(struct push_frame *frame, uint64_t seq)
+{
+    char middle[64];
+    int len = snprintf(middle, sizeof middle, ",\"seq\":%llu,\"content\":", (unsigned long long)seq);
+    return encode(frame, middle, (size_t)len);
+}

@@ -1,0 +1,265 @@
+#include "gateway/session/routes.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/check.h"
+#include "common/log.h"
+#include "common/redis_script.h"
+#include "gateway/metrics.h"
+#include "gateway/session/command.h"
+#include "gateway/session/drain.h"
+#include "gateway/session/sessions.h"
+
+enum { WHEEL_TICK_MS = 200, RETRY_MS = 2000, CHANNEL_MAX = 160 };
+
+struct routes {
+    struct sessions *sessions;
+    struct wheel *wheel; /* session.refresh: when to refresh, or to register */
+    struct redis *kicks; /* subscribed to herald:kick:<instance> */
+};
+
+static uint64_t random_below(uint64_t n)
+{
+    return n ? (uint64_t)random() % n : 0;
+}
+
+static void schedule(struct session *s, uint64_t least_ms, uint64_t spread_ms)
+{
+    struct sessions *sessions = s->sessions;
+    wheel_add(sessions->routes->wheel, &s->refresh, loop_now_ms(sessions->loop) + least_ms + random_below(spread_ms));
+}
+
+static void schedule_refresh(struct session *s)
+{
+    uint64_t third = (uint64_t)s->sessions->settings.route_ttl_ms / 3;
+    schedule(s, third - third / 5, third / 5);
+}
+
+/* KEYS and the first ARGVs of route_register and route_refresh. */
+static void begin(struct command *command, const struct session *s)
+{
+    command_init(command);
+    command_add_key(command, "route", s, false);
+    command_add_key(command, "devices", s, false);
+    command_add_key(command, "box", s, false);
+    command_add_key(command, "box", s, true);
+    command_add(command, s->device);
+    command_add(command, s->sessions->instance);
+    command_add_uint(command, s->sessions->generation);
+    command_add_uint(command, conn_id(s->conn));
+    command_add_uint(command, s->since_ms);
+    command_add_uint(command, (uint64_t)s->sessions->settings.route_ttl_ms);
+    command_add_uint(command, (uint64_t)s->sessions->settings.devices_ttl_ms);
+}
+
+static void failed(struct session *s)
+{
+    metric_add_labelled(METRIC_ROUTES, ROUTE_EVENT_FAILED, 1);
+    schedule(s, RETRY_MS, RETRY_MS);
+}
+
+static void lost(struct session *s)
+{
+    metric_add_labelled(METRIC_ROUTES, ROUTE_EVENT_LOST, 1);
+    session_close(s, CLOSE_REPLACED, "replaced by a newer connection of this device");
+}
+
+/* --- registration ----------------------------------------------------------------------------------------------------
+ */
+
+static void registered(struct session *s, const struct redis_reply *reply)
+{
+    if (redis_reply_int(redis_reply_at(reply, 2)) != 1) {
+        lost(s);
+        return;
+    }
+    metric_add_labelled(METRIC_ROUTES, ROUTE_EVENT_REGISTERED, 1);
+    s->since_ms = (uint64_t)redis_reply_int(redis_reply_at(reply, 0));
+    s->is_registered = true;
+    session_opened(s);
+    drain_registered(s, redis_reply_int(redis_reply_at(reply, 1)));
+    schedule_refresh(s);
+}
+
+static void not_registered(struct session *s)
+{
+    s->is_registered = false;
+    session_opened(s);
+    failed(s);
+}
+
+static void on_registered(void *arg, enum err err, const struct redis_reply *reply)
+{
+    struct session *s = arg;
+    MAGIC_CHECK(s, SESSION_MAGIC);
+    if (s->state == SESSION_ENDED)
+        log_debug("session ended while it registered", F_STR("device", s->device));
+    else if (err == ERR_OK && redis_reply_count(reply) == 3)
+        registered(s, reply);
+    else
+        not_registered(s);
+    session_unref(s);
+}
+
+void routes_register(struct session *s)
+{
+    struct command command;
+    begin(&command, s);
+    session_ref(s);
+    enum err err = redis_script(s->sessions->redis, REDIS_SCRIPT_ROUTE_REGISTER, on_registered, s, 4, command.count,
+                                command.words, command.lens);
+    if (err != ERR_OK)
+        on_registered(s, err, NULL);
+}
+
+/* --- refresh ---------------------------------------------------------------------------------------------------------
+ */
+
+static void refreshed(struct session *s, const struct redis_reply *reply)
+{
+    if (redis_reply_int(redis_reply_at(reply, 0)) != 1) {
+        lost(s);
+        return;
+    }
+    metric_add_labelled(METRIC_ROUTES, ROUTE_EVENT_REFRESHED, 1);
+    drain_registered(s, redis_reply_int(redis_reply_at(reply, 1)));
+    schedule_refresh(s);
+}
+
+static void on_refreshed(void *arg, enum err err, const struct redis_reply *reply)
+{
+    struct session *s = arg;
+    MAGIC_CHECK(s, SESSION_MAGIC);
+    if (s->state != SESSION_ENDED && err == ERR_OK && redis_reply_count(reply) == 2)
+        refreshed(s, reply);
+    else if (s->state != SESSION_ENDED)
+        failed(s);
+    session_unref(s);
+}
+
+static void refresh(struct session *s)
+{
+    struct command command;
+    begin(&command, s);
+    session_ref(s);
+    enum err err = redis_script(s->sessions->redis, REDIS_SCRIPT_ROUTE_REFRESH, on_refreshed, s, 4, command.count,
+                                command.words, command.lens);
+    if (err != ERR_OK)
+        on_refreshed(s, err, NULL);
+}
+
+static void on_due(struct wheel_entry *entry, void *arg)
+{
+    struct session *s = container_of(entry, struct session, refresh);
+    (void)arg;
+    MAGIC_CHECK(s, SESSION_MAGIC);
+    if (!redis_is_up(s->sessions->redis))
+        schedule_refresh(s); /* routes_renew_all() comes before that */
+    else if (s->is_registered)
+        refresh(s);
+    else
+        routes_register(s);
+}
+
+void routes_renew_all(struct routes *routes)
+{
+    struct sessions *sessions = routes->sessions;
+    size_t cursor = 0;
+    for (struct user *user; (user = users_next(sessions->users, &cursor));)
+        for (struct session *s = user->sessions; s; s = s->next) {
+            s->is_registered = false;
+            schedule(s, 0, (uint64_t)sessions->settings.register_spread_ms);
+        }
+}
+
+void routes_tick(struct routes *routes, uint64_t now_ms)
+{
+    wheel_advance(routes->wheel, now_ms);
+}
+
+/* --- removal ---------------------------------------------------------------------------------------------------------
+ */
+
+static void on_removed(void *arg, enum err err, const struct redis_reply *reply)
+{
+    (void)arg;
+    if (err == ERR_OK && redis_reply_int(reply) == 1)
+        metric_add_labelled(METRIC_ROUTES, ROUTE_EVENT_REMOVED, 1);
+}
+
+void routes_forget(struct session *s, bool is_removal)
+{
+    struct sessions *sessions = s->sessions;
+    struct command command;
+    wheel_remove(sessions->routes->wheel, &s->refresh);
+    if (!is_removal)
+        return;
+    command_init(&command);
+    command_add_key(&command, "route", s, false);
+    command_add(&command, s->device);
+    command_add(&command, sessions->instance);
+    command_add_uint(&command, sessions->generation);
+    command_add_uint(&command, conn_id(s->conn));
+    /* Redis away: the route stays until it expires. Routers that believe it are answered NOT_HERE meanwhile. */
+    if (redis_script(sessions->redis, REDIS_SCRIPT_ROUTE_REMOVE, on_removed, NULL, 1, command.count, command.words,
+                     command.lens) != ERR_OK)
+        metric_add_labelled(METRIC_ROUTES, ROUTE_EVENT_FAILED, 1);
+}
+
+/* --- replaced elsewhere ----------------------------------------------------------------------------------------------
+ */
+
+/* payload: "<user>\n<device>\n<connection>[ <generation>]" */
+static void on_kick(void *arg, const char *channel, const char *payload, size_t len)
+{
+    struct routes *routes = arg;
+    (void)channel;
+    const char *end = payload ? payload + len : NULL;
+    const char *device = payload ? memchr(payload, '\n', len) : NULL;
+    const char *connection = device ? memchr(device + 1, '\n', (size_t)(end - device - 1)) : NULL;
+    char numbers[64];
+    if (!connection || (size_t)(end - connection) > sizeof numbers) {
+        log_limited(LOG_WARN, "malformed kick");
+        return;
+    }
+    size_t numbers_len = (size_t)(end - connection - 1);
+    memcpy(numbers, connection + 1, numbers_len);
+    numbers[numbers_len] = '\0';
+    char *rest;
+    uint64_t id = strtoull(numbers, &rest, 10);
+    if (*rest == ' ' && strtoull(rest + 1, NULL, 10) != routes->sessions->generation)
+        return;
+    sessions_kick(routes->sessions, payload, (size_t)(device - payload), device + 1, (size_t)(connection - device - 1),
+                  id);
+}
+
+static void on_kicks_state(void *arg, bool is_up)
+{
+    (void)arg;
+    (void)is_up; /* what was missed is found by the next refresh */
+}
+
+struct routes *routes_new(struct sessions *sessions, const struct redis_options *options)
+{
+    struct routes *routes = xcalloc(1, sizeof *routes);
+    char channel[CHANNEL_MAX];
+    routes->sessions = sessions;
+    routes->wheel = wheel_new(WHEEL_TICK_MS, loop_now_ms(sessions->loop), on_due, routes);
+    routes->kicks = redis_new(sessions->loop, options, "kicks", on_kicks_state, routes);
+    snprintf(channel, sizeof channel, "herald:kick:%s", sessions->instance);
+    redis_subscribe(routes->kicks, channel, on_kick, routes);
+    return routes;
+}
+
+void routes_free(struct routes **routes)
+{
+    if (!*routes)
+        return;
+    redis_free(&(*routes)->kicks);
+    wheel_free(&(*routes)->wheel);
+    free(*routes);
+    *routes = NULL;
+}

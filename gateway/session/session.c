@@ -1,0 +1,245 @@
+#include "gateway/session/session.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/check.h"
+#include "common/table.h"
+#include "gateway/metrics.h"
+#include "gateway/session/box.h"
+#include "gateway/session/drain.h"
+#include "gateway/session/receipt.h"
+#include "gateway/session/replies.h"
+#include "gateway/session/routes.h"
+#include "gateway/session/sessions.h"
+
+static void count(struct sessions *sessions, int change)
+{
+    sessions->count += (uint32_t)change;
+    metric_set(METRIC_SESSIONS, sessions->count);
+    metric_set(METRIC_USERS, users_count(sessions->users));
+}
+
+struct session *session_new(struct sessions *sessions, struct conn *conn, const struct identity *identity)
+{
+    size_t device_len = strlen(identity->device);
+    struct session *s = xcalloc(1, sizeof *s + device_len + 1);
+    s->magic = SESSION_MAGIC;
+    s->refs = 1;
+    s->state = SESSION_REGISTERING;
+    s->sessions = sessions;
+    s->conn = conn;
+    s->device_len = (uint8_t)device_len;
+    memcpy(s->device, identity->device, device_len + 1);
+    wheel_entry_init(&s->refresh);
+    users_attach(sessions->users, identity->user, strlen(identity->user), s);
+    count(sessions, 1);
+    drain_open(s);
+    conn_set_owner(conn, s);
+    conn_authenticated(conn);
+    return s;
+}
+
+bool session_is_device(const struct session *s, const char *device, size_t len)
+{
+    return s->device_len == len && memcmp(s->device, device, len) == 0;
+}
+
+struct session *session_ref(struct session *s)
+{
+    s->refs++;
+    return s;
+}
+
+void session_unref(struct session *s)
+{
+    CHECK(s->refs > 0);
+    if (--s->refs > 0)
+        return;
+    CHECK(s->state == SESSION_ENDED);
+    s->next = s->sessions->dead;
+    s->sessions->dead = s;
+    loop_reap(s->sessions->loop, &s->sessions->reap);
+}
+
+/* --- pushes ----------------------------------------------------------------------------------------------------------
+ */
+
+static void report(struct session *s, void *receipt, const struct session_result *result)
+{
+    s->sessions->events->result(s->sessions->arg, receipt, result);
+}
+
+static void refuse(struct session *s, void *receipt, enum refusal why)
+{
+    metric_add_labelled(METRIC_PUSHES_REFUSED, why, 1);
+    report(s, receipt,
+           &(struct session_result){
+               .kind = HERALD__V1__RESULT_KIND__RESULT_REFUSED, .reason = refusal_names[why], .device = ""});
+}
+
+bool session_has_room(const struct session *s)
+{
+    const struct session_settings *settings = &s->sessions->settings;
+    return unacked_count(s->unacked) < (uint64_t)settings->ack_window &&
+           unacked_unwritten(s->unacked) < (uint64_t)settings->unwritten_max;
+}
+
+static void send_durable(struct session *s, struct push_frame *frame, struct unacked_entry *entry, enum push_sort sort)
+{
+    const char *id = frame->delivery->id;
+    struct message *m = push_frame_with_seq(frame, ++s->seq);
+    entry->len = (uint32_t)message_len(m);
+    entry->id_hash = table_hash(id, strlen(id));
+    unacked_add(&s->unacked, s->seq, entry);
+    metric_add_labelled(METRIC_PUSHES, sort, 1);
+    conn_send(s->conn, m, receipt_of_seq(s->seq));
+    message_unref(&m);
+}
+
+static void push_durable(struct session *s, struct push_frame *frame, void *receipt)
+{
+    if (s->drain) {
+        refuse(s, receipt, REFUSAL_DRAINING);
+    } else if (!session_has_room(s)) {
+        bool is_window = unacked_count(s->unacked) >= (uint64_t)s->sessions->settings.ack_window;
+        refuse(s, receipt, is_window ? REFUSAL_WINDOW : REFUSAL_SLOW);
+        drain_fall_behind(s);
+    } else {
+        struct unacked_entry entry = {.receipt = receipt, .origin = UNACKED_LIVE};
+        send_durable(s, frame, &entry, PUSH_SORT_DURABLE);
+    }
+}
+
+bool session_push(struct session *s, struct push_frame *frame, void *receipt)
+{
+    const Herald__V1__Delivery *d = frame->delivery;
+    bool is_durable = d->class_ == HERALD__V1__CLASS__CLASS_DURABLE;
+    if (s->state == SESSION_REGISTERING && !is_durable)
+        return false; /* its client has not been told yet that it is in */
+    if (d->expires_at_ms > 0 && (uint64_t)d->expires_at_ms <= loop_wall_ms(s->sessions->loop)) {
+        refuse(s, receipt, REFUSAL_EXPIRED);
+    } else if (is_durable) {
+        push_durable(s, frame, receipt);
+    } else {
+        metric_add_labelled(METRIC_PUSHES, PUSH_SORT_VOLATILE, 1);
+        conn_send(s->conn, push_frame_shared(frame), receipt);
+    }
+    return true;
+}
+
+void session_push_entry(struct session *s, struct push_frame *frame, enum unacked_origin origin,
+                        const struct stream_id *id)
+{
+    struct unacked_entry entry = {.stream_id = *id, .origin = (uint8_t)origin};
+    send_durable(s, frame, &entry, PUSH_SORT_BOX);
+}
+
+/* --- fates -----------------------------------------------------------------------------------------------------------
+ */
+
+/* What the acknowledgements of one message from the client do together. */
+struct acking {
+    struct session *session;
+    struct box_acks boxes;
+};
+
+static void acked(void *arg, uint64_t seq, const struct unacked_entry *entry)
+{
+    struct acking *acking = arg;
+    struct session *s = acking->session;
+    if (entry->origin != UNACKED_LIVE) {
+        drain_entry_acked(s, entry->origin);
+        box_acks_add(&acking->boxes, entry->origin, &entry->stream_id);
+        return;
+    }
+    report(s, entry->receipt,
+           &(struct session_result){
+               .kind = HERALD__V1__RESULT_KIND__RESULT_ACKED, .reason = "", .device = s->device, .seq = seq});
+}
+
+static void end_acking(struct acking *acking, uint32_t count)
+{
+    metric_add(METRIC_ACKS, count);
+    box_acks_flush(&acking->boxes);
+    drain_continue(acking->session);
+}
+
+enum err session_ack(struct session *s, uint64_t seq)
+{
+    if (seq > s->seq)
+        return ERR_INVALID;
+    struct acking acking = {.session = s};
+    box_acks_init(&acking.boxes, s);
+    end_acking(&acking, unacked_ack_through(&s->unacked, seq, acked, &acking));
+    return ERR_OK;
+}
+
+void session_ack_id(struct session *s, const char *id, size_t len)
+{
+    struct acking acking = {.session = s};
+    box_acks_init(&acking.boxes, s);
+    end_acking(&acking, unacked_ack_id(&s->unacked, table_hash(id, len), acked, &acking));
+}
+
+void session_fate(struct session *s, uint64_t seq, enum err fate)
+{
+    if (fate == ERR_OK) {
+        unacked_mark_written(s->unacked, seq);
+        drain_continue(s);
+    } else if (fate == ERR_CLOSED) {
+        session_end(s, false); /* it is closing: what is unacknowledged cannot be any more */
+    } else {
+        session_close(s, CLOSE_SLOW,
+                      "too slow"); /* there is a gap now: what follows must not be acknowledged over it */
+    }
+}
+
+static void closed(void *arg, uint64_t seq, const struct unacked_entry *entry)
+{
+    struct session *s = arg;
+    (void)seq;
+    if (entry->origin == UNACKED_LIVE)
+        report(s, entry->receipt,
+               &(struct session_result){.kind = HERALD__V1__RESULT_KIND__RESULT_CLOSED, .reason = "", .device = ""});
+}
+
+/* --- its life --------------------------------------------------------------------------------------------------------
+ */
+
+void session_answer_message(struct session *s, const char *id, size_t id_len, int code)
+{
+    if (s->state != SESSION_ENDED)
+        reply_message(s->sessions, s->conn, id, id_len, code);
+}
+
+void session_opened(struct session *s)
+{
+    if (s->state != SESSION_REGISTERING)
+        return;
+    s->state = SESSION_OPEN;
+    reply_auth_ok(s);
+}
+
+void session_end(struct session *s, bool has_successor)
+{
+    struct sessions *sessions = s->sessions;
+    if (s->state == SESSION_ENDED)
+        return;
+    s->state = SESSION_ENDED;
+    metric_add(METRIC_UNACKED_CLOSED, unacked_take_all(&s->unacked, closed, s));
+    drain_free(s);
+    routes_forget(s, !has_successor);
+    users_detach(sessions->users, s);
+    count(sessions, -1);
+    conn_set_owner(s->conn, NULL);
+    s->conn = NULL;
+    session_unref(s);
+}
+
+void session_close(struct session *s, enum close_reason reason, const char *text)
+{
+    struct conn *conn = s->conn;
+    session_end(s, reason == CLOSE_REPLACED);
+    conn_close(conn, reason, text);
+}

@@ -1,0 +1,91 @@
+/*
+ * One device of one user on one connection. It takes pushes, numbers the durable ones (seq), keeps them until they are
+ * acknowledged (unacked.h), and reports the fate of each exactly once.
+ *
+ *     REGISTERING -> OPEN -> ENDED
+ *
+ * REGISTERING: authenticated, its route is on its way to Redis. A session is *live* while it has no drain: then its
+ * mailboxes are known to be empty and durable pushes may be sent directly; else they are refused, and wait in the
+ * mailbox, so nothing overtakes (drain.h). ENDED: has left the tables and its connection; its memory stays until the
+ * last of the answers that name it (refs) has come.
+ */
+#ifndef HERALD_GATEWAY_SESSION_SESSION_H
+#define HERALD_GATEWAY_SESSION_SESSION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/wheel.h"
+#include "gateway/auth/identity.h"
+#include "gateway/session/push_frame.h"
+#include "gateway/session/unacked.h"
+#include "gateway/session/users.h"
+#include "gateway/ws/conn.h"
+#include "link.pb-c.h"
+
+struct drain;
+struct sessions;
+
+enum { SESSION_MAGIC = 0x5E551011 };
+enum session_state { SESSION_REGISTERING, SESSION_OPEN, SESSION_ENDED };
+
+/* Exposed to this folder: users.c links it, routes.c and drain.c keep their part of its state in it. One allocation; a
+ * million of them are meant to be idle. */
+struct session {
+    uint32_t magic;
+    uint32_t refs;
+    uint16_t bad_messages;
+    uint8_t state, device_len;
+    bool is_registered; /* Redis has the route, as far as is known */
+    struct sessions *sessions;
+    struct user *user;
+    struct session *next; /* of the same user; once ended: to be freed */
+    struct conn *conn;
+    struct unacked *unacked;    /* NULL while nothing is */
+    struct drain *drain;        /* NULL while live */
+    uint64_t seq;               /* the last one given */
+    uint64_t since_ms;          /* by Redis' clock, at the first registration; 0 before */
+    struct wheel_entry refresh; /* of the route */
+    char device[];              /* NUL-terminated */
+};
+
+/* What became of a push; texts are borrowed for the call. */
+struct session_result {
+    Herald__V1__ResultKind kind;
+    const char *reason; /* of REFUSED, a constant text; else "" */
+    const char *device; /* of ACKED; else "" */
+    uint64_t seq;       /* of ACKED */
+};
+
+/* Attaches it to its user and its connection, which goes OPEN. The route is the caller's business. */
+struct session *session_new(struct sessions *sessions, struct conn *conn, const struct identity *identity);
+bool session_is_device(const struct session *s, const char *device, size_t len);
+
+/* True: it is taken up, and the receipt's result is reported once, now or later. False: not (yet) to be found here. */
+bool session_push(struct session *s, struct push_frame *frame, void *receipt);
+/* Sends an entry of a mailbox. */
+void session_push_entry(struct session *s, struct push_frame *frame, enum unacked_origin origin,
+                        const struct stream_id *id);
+/* May more durable pushes be sent now? */
+bool session_has_room(const struct session *s);
+
+/* The client acknowledged. ERR_INVALID: a seq that was never given. */
+enum err session_ack(struct session *s, uint64_t seq) MUST_CHECK;
+void session_ack_id(struct session *s, const char *id, size_t len);
+/* What conn_events.fate said of a durable push. */
+void session_fate(struct session *s, uint64_t seq, enum err fate);
+/* Answers a client's `message`; no-op on an ended session. */
+void session_answer_message(struct session *s, const char *id, size_t id_len, int code);
+
+/* The route is in Redis, or cannot be now: tells the client, once. */
+void session_opened(struct session *s);
+/* Ends the session: reports CLOSED for all that is unacknowledged, and removes the route unless another session took it
+ * over. The connection is closed by session_close(), or is gone already (session_end()). */
+void session_end(struct session *s, bool has_successor);
+void session_close(struct session *s, enum close_reason reason, const char *text);
+
+struct session *session_ref(struct session *s);
+void session_unref(struct session *s);
+
+#endif

@@ -1,0 +1,56 @@
+/* What the session layer counts. X(id, kind, name, help, label, label values) */
+#ifndef HERALD_GATEWAY_SESSION_SESSION_METRICS_H
+#define HERALD_GATEWAY_SESSION_SESSION_METRICS_H
+
+/* Label values, as enum and names. */
+#define AUTH_RESULT_LIST(X) X(OK, "ok") X(INVALID, "invalid") X(EXPIRED, "expired") X(REFUSED, "refused")
+#define PUSH_SORT_LIST(X) X(VOLATILE, "volatile") X(DURABLE, "durable") X(BOX, "box")
+#define REFUSAL_LIST(X) X(DRAINING, "draining") X(WINDOW, "window") X(SLOW, "slow") X(EXPIRED, "expired")
+#define ROUTE_EVENT_LIST(X)                                                                                            \
+    X(REGISTERED, "registered")                                                                                        \
+    X(REFRESHED, "refreshed")                                                                                          \
+    X(REMOVED, "removed")                                                                                              \
+    X(FAILED, "failed") /* Redis away or refusing; tried again */                                                      \
+    X(LOST, "lost")     /* a newer session of the device is elsewhere */
+
+#define X(name, text) AUTH_RESULT_##name,
+enum auth_result { AUTH_RESULT_LIST(X) AUTH_RESULT_COUNT };
+#undef X
+#define X(name, text) PUSH_SORT_##name,
+enum push_sort { PUSH_SORT_LIST(X) PUSH_SORT_COUNT };
+#undef X
+#define X(name, text) REFUSAL_##name,
+enum refusal { REFUSAL_LIST(X) REFUSAL_COUNT };
+#undef X
+#define X(name, text) ROUTE_EVENT_##name,
+enum route_event { ROUTE_EVENT_LIST(X) ROUTE_EVENT_COUNT };
+#undef X
+
+extern const char *const auth_result_names[],
+    *const push_sort_names[], *const refusal_names[], *const route_event_names[], *const client_message_names[];
+
+#define SESSION_METRIC_LIST(X)                                                                                         \
+    X(SESSIONS, METRIC_GAUGE, "herald_gateway_sessions", "Authenticated sessions", NULL, NULL)                         \
+    X(USERS, METRIC_GAUGE, "herald_gateway_users", "Users with at least one session", NULL, NULL)                      \
+    X(SESSIONS_DRAINING, METRIC_GAUGE, "herald_gateway_sessions_draining",                                             \
+      "Sessions that are not live: their mailbox is unknown or not seen empty yet", NULL, NULL)                        \
+    X(AUTHS, METRIC_COUNTER, "herald_gateway_authentications_total", "Authentications decided", "result",              \
+      auth_result_names)                                                                                               \
+    X(CLIENT_MESSAGES, METRIC_COUNTER, "herald_gateway_client_messages_total", "Messages from clients", "type",        \
+      client_message_names)                                                                                            \
+    X(PUSHES, METRIC_COUNTER, "herald_gateway_pushes_total", "Pushes given to a connection", "class", push_sort_names) \
+    X(PUSHES_REFUSED, METRIC_COUNTER, "herald_gateway_pushes_refused_total", "Pushes that a session did not take",     \
+      "reason", refusal_names)                                                                                         \
+    X(ACKS, METRIC_COUNTER, "herald_gateway_pushes_acked_total", "Durable pushes acknowledged by clients", NULL, NULL) \
+    X(UNACKED_CLOSED, METRIC_COUNTER, "herald_gateway_pushes_unacked_total",                                           \
+      "Durable pushes that were not acknowledged when their session ended", NULL, NULL)                                \
+    X(BOX_EXPIRED, METRIC_COUNTER, "herald_gateway_box_expired_total", "Mailbox entries found expired", NULL, NULL)    \
+    X(BOX_INVALID, METRIC_COUNTER, "herald_gateway_box_invalid_total", "Mailbox entries that could not be read", NULL, \
+      NULL)                                                                                                            \
+    X(DRAINS, METRIC_COUNTER, "herald_gateway_drains_total", "Mailbox drains that ended with the session live", NULL,  \
+      NULL)                                                                                                            \
+    X(POKES, METRIC_COUNTER, "herald_gateway_pokes_total", "Pokes that found a session", NULL, NULL)                   \
+    X(ROUTES, METRIC_COUNTER, "herald_gateway_routes_total", "Answers of Redis about routes", "event",                 \
+      route_event_names)
+
+#endif

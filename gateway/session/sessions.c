@@ -1,0 +1,204 @@
+#include "gateway/session/sessions.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/check.h"
+#include "common/log.h"
+#include "gateway/metrics.h"
+#include "gateway/session/drain.h"
+#include "gateway/session/guest.h"
+#include "gateway/session/handlers.h"
+#include "gateway/session/login.h"
+#include "gateway/session/receipt.h"
+#include "gateway/session/routes.h"
+
+enum { SESSIONS_MAGIC = 0x5E550002, TICK_MS = 100, ENTRY_MAX = 4 << 20 };
+
+static struct sessions *sessions_of(void *arg)
+{
+    struct sessions *sessions = arg;
+    MAGIC_CHECK(sessions, SESSIONS_MAGIC);
+    return sessions;
+}
+
+/* --- from below: connections -----------------------------------------------------------------------------------------
+ */
+
+static void on_upgraded(void *arg, struct conn *c, const struct upgrade_request *request)
+{
+    login_upgraded(sessions_of(arg), c, request);
+}
+
+static void on_message(void *arg, struct conn *c, bool is_text, const char *bytes, size_t len)
+{
+    struct sessions *sessions = sessions_of(arg);
+    enum conn_state state = conn_state(c);
+    if (state != CONN_AUTH && state != CONN_OPEN)
+        return;
+    if (!is_text)
+        conn_close(c, CLOSE_UNSUPPORTED, "text frames only");
+    else
+        handlers_take(sessions, c, bytes, len);
+}
+
+static void on_fate(void *arg, struct conn *c, void *receipt, enum err fate)
+{
+    struct sessions *sessions = sessions_of(arg);
+    if (receipt_is_seq(receipt)) {
+        struct session *s = guest_session(c);
+        if (s)
+            session_fate(s, receipt_seq(receipt), fate);
+        return;
+    }
+    struct session_result result = {.reason = "", .device = ""};
+    if (fate == ERR_OK) {
+        result.kind = HERALD__V1__RESULT_KIND__RESULT_WRITTEN;
+    } else if (fate == ERR_CLOSED) {
+        result.kind = HERALD__V1__RESULT_KIND__RESULT_CLOSED;
+    } else {
+        metric_add_labelled(METRIC_PUSHES_REFUSED, REFUSAL_SLOW, 1);
+        result.kind = HERALD__V1__RESULT_KIND__RESULT_REFUSED;
+        result.reason = refusal_names[REFUSAL_SLOW];
+    }
+    sessions->events->result(sessions->arg, receipt, &result);
+}
+
+static void on_closed(void *arg, struct conn *c, enum close_reason reason)
+{
+    struct session *s = guest_session(c);
+    (void)sessions_of(arg);
+    (void)reason;
+    if (s)
+        session_end(s, false);
+    guest_free(c);
+}
+
+const struct conn_events sessions_conn_events = {on_upgraded, on_message, on_fate, on_closed};
+
+/* --- from above: the link --------------------------------------------------------------------------------------------
+ */
+
+uint32_t sessions_deliver(struct sessions *sessions, struct push_frame *frame, const char *user, const char *device,
+                          void *receipt)
+{
+    struct user *found = users_find(sessions->users, user, strlen(user));
+    uint32_t count = 0;
+    for (struct session *s = found ? found->sessions : NULL, *next; s; s = next) {
+        next = s->next;
+        if (!*device || session_is_device(s, device, strlen(device)))
+            count += session_push(s, frame, receipt);
+    }
+    return count;
+}
+
+uint32_t sessions_broadcast(struct sessions *sessions, struct push_frame *frame, void *receipt)
+{
+    size_t cursor = 0;
+    uint32_t count = 0;
+    for (struct user *user; (user = users_next(sessions->users, &cursor));)
+        for (struct session *s = user->sessions; s; s = s->next)
+            count += session_push(s, frame, receipt);
+    return count;
+}
+
+void sessions_poke(struct sessions *sessions, const char *user, const char *device)
+{
+    struct user *found = users_find(sessions->users, user, strlen(user));
+    for (struct session *s = found ? found->sessions : NULL; s; s = s->next) {
+        if (*device && !session_is_device(s, device, strlen(device)))
+            continue;
+        metric_add(METRIC_POKES, 1);
+        drain_poke(s);
+    }
+}
+
+void sessions_kick(struct sessions *sessions, const char *user, size_t user_len, const char *device, size_t device_len,
+                   uint64_t connection)
+{
+    const struct user *found = users_find(sessions->users, user, user_len);
+    struct session *s = found ? user_session(found, device, device_len) : NULL;
+    if (s && conn_id(s->conn) == connection)
+        session_close(s, CLOSE_REPLACED, "replaced by a newer connection of this device");
+}
+
+void sessions_redis_state(struct sessions *sessions, bool is_up)
+{
+    if (is_up && sessions->count > 0) {
+        log_info("redis is back, sessions register again", F_UINT("sessions", sessions->count));
+        routes_renew_all(sessions->routes);
+    }
+}
+
+/* --- its life --------------------------------------------------------------------------------------------------------
+ */
+
+static void free_dead(void *arg)
+{
+    struct sessions *sessions = sessions_of(arg);
+    for (struct session *s; (s = sessions->dead);) {
+        sessions->dead = s->next;
+        s->magic = 0;
+        free(s);
+    }
+}
+
+static void on_tick(void *arg)
+{
+    struct sessions *sessions = sessions_of(arg);
+    uint64_t now_ms = loop_now_ms(sessions->loop);
+    routes_tick(sessions->routes, now_ms);
+    wheel_advance(sessions->drain_wheel, now_ms);
+}
+
+struct sessions *sessions_new(const struct sessions_parts *parts)
+{
+    struct sessions *sessions = xcalloc(1, sizeof *sessions);
+    sessions->magic = SESSIONS_MAGIC;
+    sessions->loop = parts->loop;
+    sessions->settings = *parts->settings;
+    sessions->auth = parts->auth;
+    sessions->redis = parts->redis;
+    sessions->instance = parts->instance;
+    sessions->generation = parts->generation;
+    sessions->events = parts->events;
+    sessions->arg = parts->arg;
+    sessions->users = users_new();
+    sessions->drain_wheel = wheel_new(TICK_MS, loop_now_ms(parts->loop), drain_due, sessions);
+    push_frame_init(&sessions->entry_frame);
+    sessions->entry_arena = link_arena_new(ENTRY_MAX);
+    buf_init(&sessions->scratch);
+    loop_task_init(&sessions->reap, free_dead, sessions);
+    sessions->routes = routes_new(sessions, parts->redis_options);
+    sessions->tick = loop_timer_new(parts->loop, on_tick, sessions);
+    loop_timer_start(sessions->tick, TICK_MS, TICK_MS);
+    return sessions;
+}
+
+void sessions_end_all(struct sessions *sessions)
+{
+    while (sessions->count > 0) { /* a walk during which things go may leave some out */
+        size_t cursor = 0;
+        for (struct user *user; (user = users_next(sessions->users, &cursor));)
+            session_end(user->sessions, false);
+    }
+}
+
+void sessions_free(struct sessions **sessions)
+{
+    struct sessions *t = *sessions;
+    if (!t)
+        return;
+    CHECK(t->count == 0);
+    loop_timer_free(&t->tick);
+    routes_free(&t->routes);
+    wheel_free(&t->drain_wheel);
+    push_frame_release(&t->entry_frame);
+    link_arena_free(&t->entry_arena);
+    buf_release(&t->scratch);
+    loop_task_cancel(t->loop, &t->reap);
+    free_dead(t);
+    users_free(&t->users);
+    free(t);
+    *sessions = NULL;
+}

@@ -1,0 +1,173 @@
+#include "gateway/settings.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/check.h"
+#include "common/log.h"
+#include "gateway/auth/jwt.h"
+#include "gateway/ws/conn_options.h"
+
+#define AT(member) offsetof(struct gateway_settings, member)
+enum { DAY_MS = 24 * 3600 * 1000, HOUR_MS = 3600 * 1000 };
+
+const struct option gateway_options[] = {
+    {"gateway", "node", OPTION_STRING, AT(node), "", 0, 0, NULL,
+     "Name of this machine or pod; workers are <node>-<slot>. Empty: the host name."},
+    {"gateway", "workers", OPTION_INT, AT(workers), "0", 0, 1024, NULL, "Worker processes; 0: one for each core."},
+    {"gateway", "stop_timeout", OPTION_DURATION, AT(stop_timeout_ms), "10s", 100, 600000, NULL,
+     "How long a worker may take to close its connections politely when it is told to stop."},
+    {"admin", "listen", OPTION_STRING, AT(daemon.admin_listen), "127.0.0.1:9080", 0, 0, NULL,
+     "host:port of /metrics, /healthz and /readyz; never expose it."},
+    {"ws", "listen", OPTION_STRING, AT(ws_listen), "0.0.0.0:8080", 0, 0, NULL,
+     "host:port where clients connect; all workers share it."},
+    {"ws", "url", OPTION_STRING, AT(ws_url), "", 0, 0, NULL,
+     "Where clients reach this gateway, as told to others. Empty: ws://<node>:<port><path>."},
+    {"ws", "backlog", OPTION_INT, AT(ws_backlog), "4096", 1, 65535, NULL,
+     "Connections that may wait to be accepted, for each worker; the system's limit holds too."},
+    CONN_OPTION_ROWS(struct gateway_settings,
+                     conn){"auth", "mode", OPTION_CHOICE, AT(auth.mode), "jwt", 0, 0, AUTH_MODE_CHOICES,
+                           "none: any client may connect as any user; for trusted networks only."},
+    {"auth", "algorithm", OPTION_CHOICE, AT(auth.algorithm), "HS256", 0, 0, JWT_ALG_CHOICES,
+     "The one algorithm that tokens may be signed with."},
+    {"auth", "secret", OPTION_SECRET, AT(auth.secret), "", 0, 0, NULL, "HS256: the secret, 32 bytes or more."},
+    {"auth", "key_file", OPTION_STRING, AT(auth.key_file), "", 0, 0, NULL,
+     "RS256, ES256, EdDSA: the file with the public key, PEM."},
+    {"auth", "leeway", OPTION_DURATION, AT(auth.leeway_ms), "30s", 0, 600000, NULL,
+     "How far clocks may be apart when exp and nbf are looked at."},
+    {"auth", "token_max", OPTION_SIZE, AT(auth.token_max), "8KiB", 64, 65536, NULL, "Longest token."},
+    {"auth", "require_exp", OPTION_BOOL, AT(auth.is_expiry_needed), "true", 0, 0, NULL,
+     "Refuse tokens that never expire."},
+    {"auth", "device_default", OPTION_STRING, AT(auth.device_default), "default", 0, 0, NULL,
+     "The device where neither the client nor its token names one."},
+    {"session", "ack_window", OPTION_INT, AT(session.ack_window), "256", 1, 65536, NULL,
+     "Durable pushes that a session may leave unacknowledged; what is more waits in the mailbox."},
+    {"session", "unwritten_max", OPTION_SIZE, AT(session.unwritten_max), "256KiB", 1024, 64 << 20, NULL,
+     "Durable pushes that a slow client may leave unread, in bytes; what is more waits in the mailbox. Below "
+     "limit.queue_bytes."},
+    {"session", "bad_messages_max", OPTION_INT, AT(session.bad_messages_max), "20", 1, 65535, NULL,
+     "So many messages that cannot be understood close a connection with 1008."},
+    {"session", "drain_page", OPTION_INT, AT(session.drain_page), "64", 1, 1000, NULL,
+     "Mailbox entries that are read at once."},
+    {"session", "behind", OPTION_DURATION, AT(session.behind_ms), "5s", 100, 600000, NULL,
+     "A session that had to refuse a durable push looks into its mailbox by itself after so long."},
+    {"route", "ttl", OPTION_DURATION, AT(session.route_ttl_ms), "5m", 3000, DAY_MS, NULL,
+     "Life of a route in Redis; it is refreshed at a third of it."},
+    {"route", "devices_ttl", OPTION_DURATION, AT(session.devices_ttl_ms), "30d", 60000, INT64_C(366) * DAY_MS, NULL,
+     "How long a user's device is known after it was last seen."},
+    {"route", "register_spread", OPTION_DURATION, AT(session.register_spread_ms), "8s", 0, HOUR_MS, NULL,
+     "When Redis came back, all sessions register again, spread over so long."},
+    {"link", "listen", OPTION_STRING, AT(inbox.listen), "tcp://127.0.0.1:*", 0, 0, NULL,
+     "Where each worker takes envelopes from routers; port * for any free one."},
+    {"link", "advertise", OPTION_STRING, AT(link_advertise), "", 0, 0, NULL,
+     "Host by which routers reach it. Empty: the host of link.listen, or gateway.node where that is a wildcard."},
+    {"link", "envelope_max", OPTION_SIZE, AT(inbox.envelope_max), "8MiB", 65536, 256 << 20, NULL,
+     "Longest envelope taken from a router."},
+    {"link", "hwm", OPTION_INT, AT(inbox.hwm), "10000", 1, 1000000, NULL,
+     "Envelopes from one router that may wait to be taken."},
+    {"link", "peers_max", OPTION_INT, AT(peers.peers_max), "256", 1, 10000, NULL, "Routers known at the most."},
+    {"link", "silence", OPTION_DURATION, AT(peers.silence_ms), "10s", 2000, 600000, NULL,
+     "A router that has not said hello for so long is dropped."},
+    {"link", "batch_max", OPTION_SIZE, AT(peers.envelope_max), "256KiB", 1024, 8 << 20, NULL,
+     "Results for a router leave before the end of the turn when they grow beyond."},
+    {"link", "return_hwm", OPTION_INT, AT(peers.hwm), "10000", 1, 1000000, NULL,
+     "Envelopes to one router that may wait to be sent; what is more is lost, and covered by its deadlines."},
+    {"upstream", "timeout", OPTION_DURATION, AT(upstream.timeout_ms), "5s", 100, 600000, NULL,
+     "A client's message that no router has answered for so long is answered with 503."},
+    {"upstream", "requests_max", OPTION_INT, AT(upstream.requests_max), "10000", 1, 1000000, NULL,
+     "Clients' messages under way in a worker; more are answered with 503."},
+    REDIS_OPTION_ROWS(struct gateway_settings, redis),
+    {0},
+};
+
+enum err settings_split_address(const char *address, char host_r[HOST_LEN_MAX + 1], uint16_t *port_r)
+{
+    const char *colon = strrchr(address, ':');
+    if (!colon || !colon[1])
+        return ERR_INVALID;
+    const char *host = address;
+    size_t len = (size_t)(colon - address);
+    if (len >= 2 && host[0] == '[' && host[len - 1] == ']') {
+        host++;
+        len -= 2;
+    }
+    char *end;
+    errno = 0;
+    long port = strtol(colon + 1, &end, 10);
+    if (len > HOST_LEN_MAX || *end || errno || port < 0 || port > 65535)
+        return ERR_INVALID;
+    memcpy(host_r, host, len);
+    host_r[len] = '\0';
+    *port_r = (uint16_t)port;
+    return ERR_OK;
+}
+
+static void complete_node(struct gateway_settings *settings)
+{
+    char name[HOST_LEN_MAX + 1] = "";
+    if (*settings->node)
+        return;
+    free(settings->node);
+    settings->node = gethostname(name, sizeof name - 1) == 0 && *name ? xstrdup(name) : xstrdup("gateway");
+}
+
+/* Instances stand in keys, in routes (separated by spaces) and in channels. */
+static const char *check_node(const char *node)
+{
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+    if (strlen(node) > NODE_LEN_MAX)
+        return "gateway.node is longer than 64 bytes";
+    return node[strspn(node, allowed)] ? "gateway.node may have letters, digits, '.', '_' and '-'" : NULL;
+}
+
+static const char *check(const struct gateway_settings *settings)
+{
+    char host[HOST_LEN_MAX + 1];
+    uint16_t port;
+    const char *why = check_node(settings->node);
+    if (why)
+        return why;
+    if (settings_split_address(settings->ws_listen, host, &port) != ERR_OK)
+        return "ws.listen is not host:port";
+    if (port == 0 && settings->workers > 1)
+        return "ws.listen with port 0 is for one worker only: each would get another port";
+    if (strncmp(settings->inbox.listen, "tcp://", 6) != 0 || !strrchr(settings->inbox.listen + 6, ':'))
+        return "link.listen is not tcp://host:port";
+    if (settings->workers > 1 && settings->inbox.listen[strlen(settings->inbox.listen) - 1] != '*' &&
+        strcmp(strrchr(settings->inbox.listen, ':'), ":0") != 0)
+        return "link.listen with a fixed port is for one worker only: use port *";
+    if (settings->session.unwritten_max > settings->conn.queue_max_bytes)
+        return "session.unwritten_max is above limit.queue_bytes";
+    return NULL;
+}
+
+enum err settings_complete(struct gateway_settings *settings)
+{
+    complete_node(settings);
+    if (settings->workers == 0) {
+        long cores = sysconf(_SC_NPROCESSORS_ONLN);
+        settings->workers = cores > 0 ? cores : 1;
+    }
+    const char *why = check(settings);
+    if (!why)
+        return ERR_OK;
+    log_error("the configuration cannot work", F_STR("why", why));
+    return ERR_INVALID;
+}
+
+void settings_reload_log(const char *instance)
+{
+    struct gateway_settings fresh = {0};
+    static const struct option *const tables[] = {daemon_options, gateway_options, NULL};
+    struct option_set set = {tables, &fresh, "herald-gateway", ""};
+    if (daemon_reload(&set) == ERR_OK) {
+        log_setup((enum log_level)fresh.daemon.log_level, (enum log_format)fresh.daemon.log_format, "gateway",
+                  instance);
+        log_info("configuration read again: the log follows it, the rest with the next start");
+    } else {
+        log_error("configuration not taken over: it has mistakes");
+    }
+    option_release(&set);
+}

@@ -1,0 +1,47 @@
+/* Everything that can be configured of a gateway: the settings struct, filled by the option table (common/option.h). */
+#ifndef HERALD_GATEWAY_SETTINGS_H
+#define HERALD_GATEWAY_SETTINGS_H
+
+#include <stdint.h>
+
+#include "common/daemon.h"
+#include "common/err.h"
+#include "common/option.h"
+#include "common/redis.h"
+#include "gateway/auth/auth.h"
+#include "gateway/link/inbox.h"
+#include "gateway/link/peers.h"
+#include "gateway/link/upstream.h"
+#include "gateway/session/sessions.h"
+#include "gateway/ws/conn.h"
+
+enum { NODE_LEN_MAX = 64, INSTANCE_LEN_MAX = NODE_LEN_MAX + 12, HOST_LEN_MAX = 255 };
+
+struct gateway_settings {
+    struct daemon_settings daemon; /* first: daemon_start() relies on it */
+    char *node;
+    int64_t workers;
+    int64_t stop_timeout_ms;
+    char *ws_listen, *ws_url;
+    int64_t ws_backlog;
+    struct conn_settings conn;
+    struct auth_settings auth;
+    struct session_settings session;
+    char *link_advertise;
+    struct inbox_settings inbox;
+    struct peers_settings peers;
+    struct upstream_settings upstream;
+    struct redis_options redis;
+};
+
+extern const struct option gateway_options[];
+
+/* What the table cannot say: fills in node and workers where they are left open, and checks what belongs together.
+ * ERR_INVALID, logged. */
+enum err settings_complete(struct gateway_settings *settings) MUST_CHECK;
+/* SIGHUP: reads the configuration again and takes over how is logged; instance as in log_setup(). */
+void settings_reload_log(const char *instance);
+/* "host:port", "[::]:port", ":port". */
+enum err settings_split_address(const char *address, char host_r[HOST_LEN_MAX + 1], uint16_t *port_r) MUST_CHECK;
+
+#endif
