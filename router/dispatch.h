@@ -1,0 +1,65 @@
+/*
+ * The decisions on the way of every target of every record, from accepted to its one outcome:
+ *
+ *     accepted -> resolve -> (durable: flow) -> lanes -> results -> outcome
+ *                                 |  any failure                        ^
+ *                                 +------> spill -> mailbox ------------+ stored
+ *
+ * Conservation: accepted = finished (outcomes, by kind) + abandoned (their partition was taken away) + in flight,
+ * always.
+ */
+#ifndef HERALD_ROUTER_DISPATCH_H
+#define HERALD_ROUTER_DISPATCH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/loop.h"
+#include "common/redis.h"
+#include "router/inflight.h"
+#include "router/lane.h"
+#include "router/ledger.h"
+#include "router/mailbox.h"
+#include "router/resolver.h"
+#include "router/source.h"
+
+struct dispatch;
+
+struct dispatch_settings {
+    struct inflight_limits limits;
+    struct lanes_settings lanes;
+    struct mailbox_settings mailbox;
+    struct resolver_settings resolver;
+};
+
+/* redis: for the mailbox. bus: for the lanes; may be NULL in tests. */
+struct dispatch *dispatch_new(struct loop *loop, struct bus *bus, struct redis *redis,
+                              const struct dispatch_settings *settings, const struct ledger_events *events, void *arg);
+/* After dispatch_abandon_all(). */
+void dispatch_free(struct dispatch **d);
+struct lanes *dispatch_lanes(struct dispatch *d);
+struct resolver *dispatch_resolver(struct dispatch *d);
+
+/* Fans a record out to its targets; takes over the reference that came with it. */
+void dispatch_accept(struct dispatch *d, struct record *record);
+/* From instance `number`. */
+void dispatch_result(struct dispatch *d, uint32_t number, const Herald__V1__Result *result);
+/* Redis is back: what waits for the mailbox is tried again at once. */
+void dispatch_redis_up(struct dispatch *d);
+/* The record has become an orphan: it is ended without an outcome when what is under way for it has come to its end.
+ * Its bytes may go when this returns. */
+void dispatch_abandoned(struct dispatch *d, const struct record *record);
+/* Everything unfinished, without outcomes: the process ends. The mailbox's connection must have been freed before. */
+void dispatch_abandon_all(struct dispatch *d);
+
+/* For gauges. */
+struct dispatch_gauges {
+    uint32_t targets;      /* in flight */
+    uint32_t records;      /* in the window */
+    uint64_t record_bytes; /* of these */
+    uint32_t slots, flows, stalled;
+};
+void dispatch_gauges(const struct dispatch *d, struct dispatch_gauges *gauges_r);
+const struct ledger *dispatch_ledger(const struct dispatch *d);
+
+#endif

@@ -1,0 +1,60 @@
+/*
+ * One target of a record, from the moment it is accepted to its one outcome. While it is unfinished it is in one place:
+ * waiting for its route (waiter), held in its flow, out on one or more lanes (slots), or in a run on its way to the
+ * mailbox.
+ */
+#ifndef HERALD_ROUTER_ENTRY_H
+#define HERALD_ROUTER_ENTRY_H
+
+#include "common/list.h"
+#include "router/flow.h"
+#include "router/inflight.h"
+#include "router/resolver.h"
+#include "router/source.h"
+
+/* Why it did not arrive: labels of metrics and reasons of outcomes, so they are constants. */
+#define MISS_LIST(X)                                                                                                   \
+    X(NONE, "")                                                                                                        \
+    X(OFFLINE, "offline")   /* no live route */                                                                        \
+    X(BOX, "mailbox")       /* behind others in the mailbox */                                                         \
+    X(NOT_HERE, "not_here") /* the gateway has no such session */                                                      \
+    X(CLOSED, "closed")     /* the session closed before it acknowledged */                                            \
+    X(DRAINING, "draining") /* the session is emptying the mailbox */                                                  \
+    X(WINDOW, "window")     /* the session has too much unacknowledged */                                              \
+    X(SLOW, "slow")         /* the session's queue is full */                                                          \
+    X(EXPIRED, "expired")   /* too old when the gateway got to it */                                                   \
+    X(REFUSED, "refused")   /* by the gateway, for another reason */                                                   \
+    X(TIMEOUT, "timeout")   /* no result in time */                                                                    \
+    X(LANE_FULL, "lane_full")                                                                                          \
+    X(GONE, "gone")             /* the instance died or is silent */                                                   \
+    X(BEHIND, "behind")         /* kept in order behind one that failed */                                             \
+    X(NO_GATEWAY, "no_gateway") /* to all, and there is none */                                                        \
+    X(UNSUPPORTED, "unsupported")
+
+enum miss {
+#define X(name, label) MISS_##name,
+    MISS_LIST(X)
+#undef X
+        MISS_COUNT
+};
+extern const char *const miss_labels[]; /* NULL-terminated */
+/* The gateway's word for it; MISS_REFUSED for one that is not known here. */
+enum miss miss_of_reason(const char *reason);
+
+struct entry {
+    unsigned magic;
+    struct record *record;         /* one reference */
+    struct flow_item item;         /* durable */
+    struct resolver_waiter waiter; /* also names user and device */
+    struct list slots;             /* by entry_link: attempts under way */
+    struct list all_link;          /* of the dispatch */
+    struct list stalled_link;      /* the first of a run that waits for Redis */
+    bool is_retried;               /* volatile: was resolved a second time */
+    uint8_t miss;                  /* enum miss: of the last attempt that failed */
+    uint32_t written_count;        /* to all: instances that have written it */
+    uint64_t session_count;        /* to all: sessions it was written to */
+};
+
+#define ENTRY_MAGIC 0x656e7472u
+
+#endif

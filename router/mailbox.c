@@ -1,0 +1,194 @@
+#include "router/mailbox.h"
+
+#include "common/buf.h"
+#include "common/check.h"
+#include "common/log.h"
+#include "common/metric.h"
+#include "common/redis_script.h"
+#include "common/slab.h"
+#include "router/delivery.h"
+#include "router/metrics.h"
+#include "router/route.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { KEYS = 3, LIMITS = 4, EACH = 3, ARGS_MAX = KEYS + LIMITS + EACH * MAILBOX_RUN_MAX, POKED_MAX = 16 };
+
+struct mailbox {
+    struct redis *redis;
+    struct lanes *lanes;
+    struct mailbox_settings settings;
+    struct slab *calls;
+    /* the run that is being put together */
+    struct push_str user, device;
+    uint32_t count;
+    struct buf packed;
+    struct {
+        const char *source; /* its partition: "topic/partition" */
+        size_t source_len, packed_at, packed_len;
+        char offset[24];
+    } items[MAILBOX_RUN_MAX];
+};
+
+struct call {
+    struct mailbox *mailbox;
+    mailbox_fn *fn;
+    void *arg;
+    char user[PUSH_USER_MAX + 1], device[PUSH_DEVICE_MAX + 1];
+    uint32_t user_len, device_len;
+};
+
+struct mailbox *mailbox_new(struct redis *redis, struct lanes *lanes, const struct mailbox_settings *settings)
+{
+    struct mailbox *mailbox = xcalloc(1, sizeof(*mailbox));
+    mailbox->redis = redis;
+    mailbox->lanes = lanes;
+    mailbox->settings = *settings;
+    mailbox->calls = slab_new("mailbox call", sizeof(struct call));
+    buf_init(&mailbox->packed);
+    return mailbox;
+}
+
+void mailbox_free(struct mailbox **mailbox)
+{
+    if (!*mailbox)
+        return;
+    slab_free(&(*mailbox)->calls);
+    buf_release(&(*mailbox)->packed);
+    free(*mailbox);
+    *mailbox = NULL;
+}
+
+bool mailbox_is_up(const struct mailbox *mailbox)
+{
+    return redis_is_up(mailbox->redis);
+}
+
+void mailbox_begin(struct mailbox *mailbox, struct push_str user, struct push_str device)
+{
+    mailbox->user = user;
+    mailbox->device = device;
+    mailbox->count = 0;
+    buf_clear(&mailbox->packed);
+}
+
+bool mailbox_put(struct mailbox *mailbox, const struct record *record)
+{
+    Herald__V1__Delivery delivery;
+    uint32_t i = mailbox->count++;
+    delivery_fill(record, &delivery);
+    size_t len = herald__v1__delivery__get_packed_size(&delivery);
+    char *to = buf_reserve(&mailbox->packed, len);
+    (void)herald__v1__delivery__pack(&delivery, (uint8_t *)to);
+    mailbox->items[i].packed_at = mailbox->packed.len;
+    mailbox->items[i].packed_len = len;
+    mailbox->packed.len += len;
+    const char *slash = memrchr(record->source.at, '/', record->source.len);
+    CHECK(slash);
+    mailbox->items[i].source = record->source.at;
+    mailbox->items[i].source_len = (size_t)(slash - record->source.at);
+    snprintf(mailbox->items[i].offset, sizeof(mailbox->items[i].offset), "%" PRId64, record->kafka.offset);
+    return mailbox->count < MAILBOX_RUN_MAX && mailbox->packed.len < MAILBOX_RUN_BYTES;
+}
+
+/* The gateways that hold sessions of the user (or that device) look into the box. */
+static void poke(struct call *call, const struct redis_reply *reply, size_t first)
+{
+    struct push_str user = {call->user, call->user_len}, device = {call->device, call->device_len};
+    uint32_t poked[POKED_MAX], poked_count = 0;
+    for (size_t i = first; i + 1 < redis_reply_count(reply); i += 2) {
+        size_t name_len, len;
+        const char *name = redis_reply_str(redis_reply_at(reply, i), &name_len);
+        const char *value = redis_reply_str(redis_reply_at(reply, i + 1), &len);
+        struct route_value route;
+        if (device.len > 0 && (name_len != device.len || memcmp(name, device.at, name_len) != 0))
+            continue;
+        if (route_parse(value, len, &route))
+            continue;
+        uint32_t number = lanes_number(call->mailbox->lanes, route.instance, route.instance_len), k = 0;
+        while (k < poked_count && poked[k] != number)
+            k++;
+        if (k < poked_count)
+            continue;
+        if (poked_count < POKED_MAX)
+            poked[poked_count++] = number;
+        lanes_poke(call->mailbox->lanes, number, route.generation, user, device);
+    }
+}
+
+static void on_reply(void *arg, enum err err, const struct redis_reply *reply)
+{
+    struct call *call = arg;
+    struct mailbox *mailbox = call->mailbox;
+    mailbox_fn *fn = call->fn;
+    void *fn_arg = call->arg;
+    if (!err && redis_reply_count(reply) < 4)
+        err = ERR_INVALID;
+    if (!err) {
+        metric_add(METRIC_BOX_APPENDED, (uint64_t)redis_reply_int(redis_reply_at(reply, 0)));
+        metric_add(METRIC_BOX_SKIPPED, (uint64_t)redis_reply_int(redis_reply_at(reply, 1)));
+        metric_add(METRIC_BOX_TRIMMED, (uint64_t)redis_reply_int(redis_reply_at(reply, 2)));
+        poke(call, reply, 4);
+    } else if (err != ERR_CLOSED) {
+        metric_add(METRIC_BOX_RETRIES, 1);
+        log_limited(LOG_WARN, "mailbox append failed, will be tried again", F_ERR(err));
+    }
+    slab_put(mailbox->calls, call);
+    fn(fn_arg, err);
+}
+
+static void make_key(char *to, size_t size, const char *prefix, const struct mailbox *mailbox, bool has_device)
+{
+    const char *colon = has_device && mailbox->device.len > 0 ? ":" : "";
+    const char *device = has_device ? mailbox->device.at : "";
+    snprintf(to, size, "%s{%s}%s%s", prefix, mailbox->user.at, colon, device);
+}
+
+static struct call *make_call(struct mailbox *mailbox, mailbox_fn *fn, void *arg)
+{
+    struct call *call = slab_get(mailbox->calls);
+    call->mailbox = mailbox;
+    call->fn = fn;
+    call->arg = arg;
+    call->user_len = mailbox->user.len;
+    call->device_len = mailbox->device.len;
+    memcpy(call->user, mailbox->user.at, call->user_len);
+    memcpy(call->device, mailbox->device.at, call->device_len);
+    return call;
+}
+
+/* The marks of a device's box are its own: with common ones a record for the device could hide an older one for the
+ * user. */
+enum err mailbox_send(struct mailbox *mailbox, mailbox_fn *fn, void *arg)
+{
+    enum { KEY_MAX = 32 + PUSH_USER_MAX + PUSH_DEVICE_MAX };
+    char box[KEY_MAX], mark[KEY_MAX], route[KEY_MAX], count_max[24], bytes_max[24], ttl[24], count[24];
+    const char *argv[ARGS_MAX] = {box, mark, route, count_max, bytes_max, ttl, count};
+    size_t lens[ARGS_MAX];
+    make_key(box, sizeof(box), "herald:box:", mailbox, true);
+    make_key(mark, sizeof(mark), "herald:boxmark:", mailbox, true);
+    make_key(route, sizeof(route), "herald:route:", mailbox, false);
+    snprintf(count_max, sizeof(count_max), "%" PRId64, mailbox->settings.count_max);
+    snprintf(bytes_max, sizeof(bytes_max), "%" PRId64, mailbox->settings.bytes_max);
+    snprintf(ttl, sizeof(ttl), "%" PRId64, mailbox->settings.ttl_ms);
+    snprintf(count, sizeof(count), "%" PRIu32, mailbox->count);
+    int argc = 0;
+    for (; argc < KEYS + LIMITS; argc++)
+        lens[argc] = strlen(argv[argc]);
+    for (uint32_t i = 0; i < mailbox->count; i++) {
+        argv[argc] = mailbox->items[i].source;
+        lens[argc++] = mailbox->items[i].source_len;
+        argv[argc] = mailbox->items[i].offset;
+        lens[argc++] = strlen(mailbox->items[i].offset);
+        argv[argc] = mailbox->packed.bytes + mailbox->items[i].packed_at;
+        lens[argc++] = mailbox->items[i].packed_len;
+    }
+    struct call *call = make_call(mailbox, fn, arg);
+    enum err err = redis_script(mailbox->redis, REDIS_SCRIPT_BOX_APPEND, on_reply, call, KEYS, argc, argv, lens);
+    if (err)
+        slab_put(mailbox->calls, call);
+    return err;
+}

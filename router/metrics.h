@@ -1,0 +1,88 @@
+/* The metrics of herald-router; the enum and the table come from the same lists. */
+#ifndef HERALD_ROUTER_METRICS_H
+#define HERALD_ROUTER_METRICS_H
+
+#include "common/metric.h"
+#include "router/source_metrics.h"
+
+#define ROUTER_METRIC_LIST(X)                                                                                          \
+    X(TARGETS, METRIC_COUNTER, "herald_router_targets_total", "Targets of records that could be addressed.", NULL,     \
+      NULL)                                                                                                            \
+    X(TARGETS_ABANDONED, METRIC_COUNTER, "herald_router_targets_abandoned_total",                                      \
+      "Targets given up without an outcome: their partition was taken away.", NULL, NULL)                              \
+    X(TARGETS_IN_FLIGHT, METRIC_GAUGE, "herald_router_targets_in_flight",                                              \
+      "Targets without an outcome yet: targets_total + records_bad_total = sum of outcomes_total + "                   \
+      "targets_abandoned_total + this.",                                                                               \
+      NULL, NULL)                                                                                                      \
+    X(WINDOW_RECORDS, METRIC_GAUGE, "herald_router_window_records", "Records consumed and not finished.", NULL, NULL)  \
+    X(WINDOW_BYTES, METRIC_GAUGE, "herald_router_window_bytes", "Bytes of records consumed and not finished.", NULL,   \
+      NULL)                                                                                                            \
+    X(WINDOW_FULL, METRIC_COUNTER, "herald_router_window_full_total", "Times the window was full.", NULL, NULL)        \
+    X(DROPPED, METRIC_COUNTER, "herald_router_dropped_total", "Outcomes `dropped`, by reason.", "reason", miss_labels) \
+    X(MISSES, METRIC_COUNTER, "herald_router_misses_total",                                                            \
+      "Targets that went out and were not delivered live, by reason; what followed is in outcomes_total.", "reason",   \
+      miss_labels)                                                                                                     \
+    X(RESULTS, METRIC_COUNTER, "herald_router_results_total", "Results from gateways, by kind.", "kind",               \
+      result_labels)                                                                                                   \
+    X(RESULTS_LATE, METRIC_COUNTER, "herald_router_results_late_total",                                                \
+      "Results for slots that nobody waits for any more.", NULL, NULL)                                                 \
+    X(ENVELOPES_REFUSED, METRIC_COUNTER, "herald_router_envelopes_refused_total",                                      \
+      "Envelopes from gateways that were not understood or meant for another router, or life of it.", NULL, NULL)      \
+    X(DELIVERY_TIME, METRIC_HISTOGRAM, "herald_router_delivery_seconds",                                               \
+      "From consumption of a record to the outcome acked or written.", NULL, NULL)                                     \
+    X(LANES, METRIC_GAUGE, "herald_router_lanes", "Live gateway instances.", NULL, NULL)                               \
+    X(LANE_MESSAGES, METRIC_GAUGE, "herald_router_lane_messages", "Deliveries under way on all lanes.", NULL, NULL)    \
+    X(LANE_ENVELOPES, METRIC_COUNTER, "herald_router_lane_envelopes_total", "Envelopes sent to gateways.", NULL, NULL) \
+    X(LANE_BYTES, METRIC_COUNTER, "herald_router_lane_bytes_total", "Bytes of envelopes sent to gateways.", NULL,      \
+      NULL)                                                                                                            \
+    X(LANE_ENVELOPES_LOST, METRIC_COUNTER, "herald_router_lane_envelopes_lost_total",                                  \
+      "Envelopes that ZeroMQ had no room for.", NULL, NULL)                                                            \
+    X(LANE_ROUND_TRIP, METRIC_HISTOGRAM, "herald_router_lane_round_trip_seconds",                                      \
+      "Hello to a gateway and its answer.", NULL, NULL)                                                                \
+    X(POKES, METRIC_COUNTER, "herald_router_pokes_total", "Gateways told to look into a mailbox.", NULL, NULL)         \
+    X(POKES_DROPPED, METRIC_COUNTER, "herald_router_pokes_dropped_total",                                              \
+      "Pokes for instances that did not become live in time, or too many of them.", NULL, NULL)                        \
+    X(ROUTE_HITS, METRIC_COUNTER, "herald_router_route_hits_total", "Routes found in the cache.", NULL, NULL)          \
+    X(ROUTE_MISSES, METRIC_COUNTER, "herald_router_route_misses_total", "Routes not found in the cache.", NULL, NULL)  \
+    X(LOOKUPS, METRIC_COUNTER, "herald_router_lookups_total", "Look-ups of routes in Redis.", NULL, NULL)              \
+    X(LOOKUPS_RETRIED, METRIC_COUNTER, "herald_router_lookups_retried_total", "Look-ups that failed.", NULL, NULL)     \
+    X(LOOKUPS_OPEN, METRIC_GAUGE, "herald_router_lookups_open", "Users whose route is being looked up.", NULL, NULL)   \
+    X(ROUTES_CACHED, METRIC_GAUGE, "herald_router_routes_cached", "Users in the route cache.", NULL, NULL)             \
+    X(ROUTES_CACHING, METRIC_GAUGE, "herald_router_routes_caching", "1 while the cache is proved to be kept right.",   \
+      NULL, NULL)                                                                                                      \
+    X(ROUTES_EVICTED, METRIC_COUNTER, "herald_router_routes_evicted_total", "Routes that left for lack of room.",      \
+      NULL, NULL)                                                                                                      \
+    X(ROUTES_INVALIDATED, METRIC_COUNTER, "herald_router_routes_invalidated_total", "Keys that Redis said changed.",   \
+      NULL, NULL)                                                                                                      \
+    X(ROUTES_FLUSHED, METRIC_COUNTER, "herald_router_routes_flushed_total", "Times Redis was flushed.", NULL, NULL)    \
+    X(ROUTES_MALFORMED, METRIC_COUNTER, "herald_router_routes_malformed_total", "Routes in Redis that make no sense.", \
+      NULL, NULL)                                                                                                      \
+    X(FLOWS, METRIC_GAUGE, "herald_router_flows", "Users with a durable message in flight.", NULL, NULL)               \
+    X(SPILL_RUNS, METRIC_COUNTER, "herald_router_spill_runs_total", "Runs of messages put into mailboxes.", NULL,      \
+      NULL)                                                                                                            \
+    X(SPILL_STALLED, METRIC_GAUGE, "herald_router_spill_stalled", "Runs that wait for Redis.", NULL, NULL)             \
+    X(BOX_APPENDED, METRIC_COUNTER, "herald_router_box_appended_total", "Messages put into mailboxes.", NULL, NULL)    \
+    X(BOX_SKIPPED, METRIC_COUNTER, "herald_router_box_skipped_total",                                                  \
+      "Messages that were in the mailbox already (redelivered records).", NULL, NULL)                                  \
+    X(BOX_TRIMMED, METRIC_COUNTER, "herald_router_box_trimmed_total",                                                  \
+      "Messages that left a mailbox because it was full, oldest first.", NULL, NULL)                                   \
+    X(BOX_RETRIES, METRIC_COUNTER, "herald_router_box_retries_total", "Appends that failed and are repeated.", NULL,   \
+      NULL)                                                                                                            \
+    X(UPSTREAMS, METRIC_COUNTER, "herald_router_upstreams_total", "Messages from clients, by answer.", "code",         \
+      upstream_labels)                                                                                                 \
+    X(UPSTREAMS_PENDING, METRIC_GAUGE, "herald_router_upstreams_pending", "Messages from clients on their way.", NULL, \
+      NULL)                                                                                                            \
+    X(REDIS_UP, METRIC_GAUGE, "herald_router_redis_up", "1 while Redis answers.", NULL, NULL)
+
+enum router_metric {
+#define X(id, kind, name, help, label, values) METRIC_##id,
+    ROUTER_SOURCE_METRIC_LIST(X) ROUTER_METRIC_LIST(X)
+#undef X
+        METRIC_ROUTER_COUNT
+};
+
+extern const struct metric router_metrics[];
+/* In the order of enum miss (entry.h), Herald__V1__ResultKind, enum upstream_answer (upstream.h). */
+extern const char *const miss_labels[], *const result_labels[], *const upstream_labels[];
+
+#endif
