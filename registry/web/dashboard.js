@@ -1,0 +1,157 @@
+// The cluster page: asks /api/v1/stats and /api/v1/instances every second.
+"use strict";
+
+const REFRESH_MS = 1000;
+const POINTS = 120;
+
+const tiles = [
+  { key: "users", title: "Users online", word: wordCount },
+  { key: "sessions", title: "Sessions", word: wordCount },
+  { key: "connections", title: "Connections", word: wordCount },
+  { key: "consumedPerSecond", title: "Records from Kafka /s", word: wordRate },
+  { key: "outPerSecond", title: "Frames to clients /s", word: wordRate },
+  { key: "inPerSecond", title: "Frames from clients /s", word: wordRate },
+];
+
+const page = { isPaused: false, instances: [], lastMs: 0 };
+
+function makeTiles() {
+  for (const tile of tiles) {
+    tile.chart = new Chart(tile.title, POINTS);
+    tile.number = element("p", { className: "number" }, "–");
+    tile.range = element("span", {}, "");
+    byId("tiles").append(
+      element("div", { className: "tile" }, element("h2", {}, tile.title), tile.number, tile.chart.svg,
+        element("div", { className: "range" }, element("span", {}, "2 min"), tile.range)));
+  }
+}
+
+function showTiles(cluster) {
+  for (const tile of tiles) {
+    const value = cluster[tile.key] || 0;
+    tile.number.textContent = tile.word(value);
+    tile.chart.add(value);
+    tile.range.textContent = `highest ${tile.word(tile.chart.highest)}`;
+  }
+}
+
+function versionsText(versions) {
+  return Object.entries(versions).map(([version, count]) => `${version || "?"} × ${count}`).join(", ") || "–";
+}
+
+function showFacts(stats) {
+  const facts = [
+    ["Leader", stats.leader?.id || "none"],
+    ["Answered by", stats.registry],
+    ["Gateways", stats.live.gateways],
+    ["Routers", stats.live.routers],
+    ["Registries", stats.live.registries],
+    ["Draining", stats.live.draining],
+    ["Dead or stopped", stats.live.dead],
+    ["Membership version", stats.membersVersion || "–"],
+    ["Versions", versionsText(stats.versions)],
+  ];
+  byId("facts").replaceChildren(...facts.map(([name, value]) =>
+    element("div", {}, element("dt", {}, name), element("dd", {}, String(value)))));
+}
+
+const pillOf = { live: "good", draining: "warn", dead: "bad", left: "" };
+
+function instanceRow(row) {
+  const isLive = row.heartbeatAgeMs !== undefined;
+  const number = (text) => element("td", { className: "right" }, isLive ? text : "–");
+  const beat = isLive ? `${wordSpan(row.heartbeatAgeMs)} ago` : `gone ${wordSpan(row.deadForMs)}`;
+  const isGateway = row.role === "gateway";
+  const hasRates = isGateway || row.role === "router";
+  return element("tr", { className: isLive ? "" : "gone" },
+    element("td", { className: "strong" }, row.instance),
+    element("td", {}, row.role || "–"),
+    element("td", {}, element("span", { className: `pill ${pillOf[row.state] || ""}` }, row.state === "left" ? "stopped" : row.state)),
+    element("td", { className: "right" }, beat),
+    number(row.startedMs ? wordSpan(Date.now() - row.startedMs) : "–"),
+    number(isGateway ? wordCount(row.connections) : "–"),
+    number(isGateway ? wordCount(row.users) : "–"),
+    number(hasRates ? wordRate(row.inPerSecond) : "–"),
+    number(hasRates ? wordRate(row.outPerSecond) : "–"),
+    number(`${wordRate((row.load || 0) * 100)} %`),
+    element("td", {}, row.version || "–"),
+    element("td", {}, row.url || row.admin || "–"));
+}
+
+function showInstances() {
+  const withGone = byId("show-gone").checked;
+  const rows = page.instances.filter((row) => withGone || row.heartbeatAgeMs !== undefined);
+  byId("instances").replaceChildren(...rows.map(instanceRow));
+  byId("no-instances").hidden = rows.length > 0;
+}
+
+function showTrouble(text) {
+  byId("trouble").hidden = !text;
+  if (byId("trouble").textContent !== text) byId("trouble").textContent = text;
+}
+
+function showFresh() {
+  byId("fresh").textContent = page.isPaused ? "paused"
+    : page.lastMs ? `updated ${new Date(page.lastMs).toLocaleTimeString()}` : "waiting for an answer";
+}
+
+async function refresh() {
+  if (!page.isPaused && !document.hidden) {
+    try {
+      const [stats, list] = await Promise.all([ask("/api/v1/stats"), ask("/api/v1/instances")]);
+      showTiles(stats.cluster);
+      showFacts(stats);
+      page.instances = list.instances;
+      showInstances();
+      page.lastMs = Date.now();
+      showTrouble(stats.redisUp ? "" : "Redis cannot be reached: what you see is from before. Connected users go on being served.");
+    } catch (error) {
+      showTrouble(`No fresh numbers: ${error.message}.`);
+    }
+    showFresh();
+  }
+  setTimeout(refresh, REFRESH_MS);
+}
+
+function deviceRow(device) {
+  return element("tr", {},
+    element("td", { className: "strong" }, device.device || "(default)"),
+    element("td", {}, element("span", { className: `pill ${device.online ? "good" : ""}` }, device.online ? "online" : "offline")),
+    element("td", {}, device.online ? device.instance : "–"),
+    element("td", {}, device.online ? wordTime(device.sinceMs) : "–"),
+    element("td", {}, wordTime(device.lastSeenMs)),
+    element("td", { className: "right" }, wordCount(device.mailbox)));
+}
+
+function userAnswer(user) {
+  const titles = ["Device", "State", "Instance", "Connected since", "Last seen", "Mailbox"];
+  const head = titles.map((title, i) => element("th", { scope: "col", className: i === 5 ? "right" : "" }, title));
+  return element("div", { className: "fields" },
+    element("p", { className: "row" }, element("strong", {}, user.user),
+      element("span", { className: `pill ${user.online ? "good" : ""}` }, user.online ? "online" : "offline"),
+      element("span", { className: "note" }, `${wordCount(user.mailbox)} messages wait in the mailbox`)),
+    element("div", { className: "scroll" }, element("table", {},
+      element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...user.devices.map(deviceRow)))));
+}
+
+async function findUser(event) {
+  event.preventDefault();
+  const id = byId("user-id").value;
+  try {
+    byId("user-answer").replaceChildren(userAnswer(await ask(`/api/v1/users/${encodeURIComponent(id)}`)));
+  } catch (error) {
+    const text = error.code === 404 ? `Nothing is known of ${id}: no session, no device, no mailbox.` : error.message;
+    byId("user-answer").replaceChildren(element("p", { className: "note" }, text));
+  }
+}
+
+byId("pause").addEventListener("click", () => {
+  page.isPaused = !page.isPaused;
+  byId("pause").textContent = page.isPaused ? "Go on" : "Pause";
+  byId("pause").setAttribute("aria-pressed", String(page.isPaused));
+  showFresh();
+});
+byId("show-gone").addEventListener("change", showInstances);
+byId("user-form").addEventListener("submit", findUser);
+makeTiles();
+refresh();
