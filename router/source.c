@@ -268,6 +268,7 @@ static void on_record(void *arg, const struct kafka_record *kafka)
     enum push_error error;
     struct record *record = record_new(kafka, &source->limits, &error);
     record->owner = source;
+    record->kafka.topic = source->options->topic; /* an orphan may outlive the consumer */
     record->consumed_ms = loop_now_ms(source->loop);
     record->refs = 1;
     track(part, record);
