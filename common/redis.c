@@ -11,7 +11,7 @@
 #include "redis_queue.h"
 #include "redis_script.h"
 
-enum { MAGIC = 0x52454449, BACKOFF_MIN_MS = 50, DEFAULT_PORT = 6379, WORDS_MAX = 32 };
+enum { MAGIC = 0x52454449, BACKOFF_MIN_MS = 50, WORDS_MAX = 32 };
 
 enum state {
     AWAY,       /* waiting for the next attempt */
@@ -313,30 +313,13 @@ static void watch_silence(void *arg)
 
 /* --- for the users ------------------------------------------------------------------------------------------------ */
 
-/* host:port, [v6]:port or host alone. */
-static void take_address(struct redis *r, const char *address)
-{
-    const char *colon = strrchr(address, ':');
-    char *end = NULL;
-    long long port = colon ? strtoll(colon + 1, &end, 10) : DEFAULT_PORT;
-    bool is_valid = !colon || (end != colon + 1 && !*end && port > 0 && port <= UINT16_MAX);
-    if (!is_valid)
-        log_error("redis address is not host:port", F_STR("address", address));
-    size_t len = colon ? (size_t)(colon - address) : strlen(address);
-    if (len >= 2 && address[0] == '[' && address[len - 1] == ']')
-        r->host = xstrndup(address + 1, len - 2);
-    else
-        r->host = xstrndup(address, len);
-    r->port = is_valid ? (uint16_t)port : DEFAULT_PORT;
-}
-
 struct redis *redis_new(struct loop *loop, const struct redis_options *options, const char *name,
                         redis_state_fn *on_state, void *arg)
 {
     struct redis *r = xcalloc(1, sizeof *r);
     r->magic = MAGIC;
     r->loop = loop;
-    take_address(r, options->address);
+    redis_conn_address(options->address, &r->host, &r->port);
     r->name = xstrdup(name);
     r->user = xstrdup(options->user ? options->user : "");
     r->password = xstrdup(options->password ? options->password : "");

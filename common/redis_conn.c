@@ -3,14 +3,17 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "check.h"
+#include "log.h"
 
 enum {
     MAGIC = 0x52434f4e,
+    DEFAULT_PORT = 6379,
     READ_BYTES = 32 << 10,
     READS_PER_EVENT = 8, /* then other descriptors get their turn */
     OUT_KEEP = 1 << 20   /* a larger buffer is given back once it is empty */
@@ -170,6 +173,20 @@ static void on_ready(int fd, short events, void *arg)
             flush(conn);
     }
     conn->depth--;
+}
+
+void redis_conn_address(const char *address, char **host_r, uint16_t *port_r)
+{
+    const char *colon = strrchr(address, ':');
+    char *end = NULL;
+    long long port = colon ? strtoll(colon + 1, &end, 10) : DEFAULT_PORT;
+    bool is_valid = !colon || (end != colon + 1 && !*end && port > 0 && port <= UINT16_MAX);
+    if (!is_valid)
+        log_error("redis address is not host:port", F_STR("address", address));
+    size_t len = colon ? (size_t)(colon - address) : strlen(address);
+    bool is_bracketed = len >= 2 && address[0] == '[' && address[len - 1] == ']';
+    *host_r = is_bracketed ? xstrndup(address + 1, len - 2) : xstrndup(address, len);
+    *port_r = is_valid ? (uint16_t)port : DEFAULT_PORT;
 }
 
 enum err redis_conn_open(struct redis_conn *conn, const char *host, uint16_t port, char why[128])

@@ -38,6 +38,9 @@ struct redis_conn {
     struct loop_task flush_task;
 };
 
+/* host:port, [v6]:port or host alone. What is not that is logged, and its port is 6379. *host_r is malloc()ed. */
+void redis_conn_address(const char *address, char **host_r, uint16_t *port_r);
+
 void redis_conn_init(struct redis_conn *conn, struct loop *loop, const struct redis_conn_events *events, void *arg);
 void redis_conn_release(struct redis_conn *conn);
 /* Begins to connect; blocks while a name is resolved. ERR_SYSTEM: failed at once, why is in why[]. */
