@@ -29,7 +29,8 @@ struct lane {
     uint32_t magic, number;
     struct lanes *lanes;
     char *name;
-    bool is_live, is_dirty, is_full; /* is_full: ZeroMQ has no room */
+    bool is_live, is_dirty;
+    bool is_connected, is_full; /* is_full: ZeroMQ has no room */
     uint64_t generation;
     uint64_t heard_ms;
     struct bus_push *push;
@@ -195,7 +196,7 @@ static void drop_old_pokes(struct lane *lane, uint64_t now_ms)
 
 static bool is_reachable(const struct lane *lane, uint64_t generation)
 {
-    return lane->is_live && lane->generation == generation && !lane->is_full;
+    return lane->is_live && lane->generation == generation && lane->is_connected && !lane->is_full;
 }
 
 static void put_waiting_pokes(struct lane *lane)
@@ -242,6 +243,20 @@ static void on_room(void *arg)
     put_waiting_pokes(lane);
 }
 
+static void on_event(void *arg, enum bus_event event)
+{
+    struct lane *lane = arg;
+    MAGIC_CHECK(lane, LANE_MAGIC);
+    lane->is_connected = event == BUS_CONNECTED;
+    if (!lane->is_connected) {
+        log_warn("lane lost its connection", F_STR("to", lane->name));
+        return;
+    }
+    lane->is_full = false;
+    put_hello(lane);
+    put_waiting_pokes(lane);
+}
+
 static void on_hello_time(void *arg)
 {
     struct lanes *lanes = arg;
@@ -249,7 +264,7 @@ static void on_hello_time(void *arg)
         struct lane *lane = lanes->all[i];
         if (lane->poke_count > 0)
             drop_old_pokes(lane, loop_now_ms(lanes->loop));
-        if (lane->is_live && !lane->is_full)
+        if (is_reachable(lane, lane->generation))
             put_hello(lane);
     }
 }
@@ -286,19 +301,21 @@ void lanes_joined(struct lanes *lanes, const char *instance, uint64_t generation
     CHECK(!lane->is_live);
     if (lane->number == 0)
         return;
-    if (lanes->bus && bus_push_connect(lanes->bus, endpoint, (int)settings->hwm, NULL, on_room, lane, &lane->push)) {
+    if (lanes->bus &&
+        bus_push_connect(lanes->bus, endpoint, (int)settings->hwm, on_event, on_room, lane, &lane->push)) {
         log_error("lane cannot connect", F_STR("to", instance), F_STR("endpoint", endpoint));
         return;
     }
     lane->generation = generation;
     lane->is_live = true;
     lane->is_full = false;
+    lane->is_connected = !lanes->bus; /* a test's lane has nothing to connect */
     lane->heard_ms = loop_now_ms(lanes->loop);
     link_out_init(&lane->out, settings->router, settings->generation, lane->name, generation);
     lanes->live_count++;
-    log_info("lane open", F_STR("to", instance), F_UINT("generation", generation), F_STR("endpoint", endpoint));
-    put_hello(lane);
-    put_waiting_pokes(lane);
+    log_info("lane opens", F_STR("to", instance), F_UINT("generation", generation), F_STR("endpoint", endpoint));
+    if (lane->is_connected)
+        put_waiting_pokes(lane);
 }
 
 static void close_lane(struct lane *lane)
@@ -420,7 +437,7 @@ enum err lanes_admits(const struct lanes *lanes, uint32_t number, uint64_t gener
 {
     const struct lane *lane = lanes->all[number];
     const struct lanes_settings *settings = &lanes->settings;
-    if (!lane->is_live || lane->generation != generation ||
+    if (!lane->is_live || lane->generation != generation || !lane->is_connected ||
         loop_now_ms(lanes->loop) - lane->heard_ms > (uint64_t)settings->silence_ms)
         return ERR_AWAY;
     if (lane->is_full || lane->messages >= (uint64_t)settings->messages_max ||
