@@ -90,7 +90,8 @@ static uint64_t queue_due_ms(const struct conn *c)
 static uint64_t ping_due_ms(const struct conn *c)
 {
     int64_t interval_ms = c->conns->settings->ping_interval_ms;
-    return interval_ms == 0 || c->outq ? UINT64_MAX : c->sent_ms + (uint64_t)interval_ms;
+    bool is_blocked = c->outq && c->outq->is_blocked; /* then there is enough to be written */
+    return interval_ms == 0 || is_blocked ? UINT64_MAX : c->sent_ms + (uint64_t)interval_ms;
 }
 
 static uint64_t idle_due_ms(const struct conn *c)
