@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/check.h"
 #include "common/jwt_sign.h"
 #include "registry/api_reply.h"
 #include "registry/presence.h"
@@ -65,6 +66,26 @@ static void add_gateway(json_t *gateways, const char *name, const char *url)
         json_array_append_new(gateways, row);
 }
 
+static bool has_url(const json_t *gateways, const char *url)
+{
+    for (size_t i = 0; i < json_array_size(gateways); i++) {
+        if (strcmp(json_string_value(json_object_get(json_array_get(gateways, i), "url")), url) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* The workers of a gateway share its URL: it is listed once, by the name of the node ("gw1" of "gw1-0"). */
+static void add_instance(json_t *gateways, const struct instance *in)
+{
+    if (has_url(gateways, in->lease->url))
+        return;
+    const char *dash = strrchr(in->name, '-');
+    char *node = dash ? xstrndup(in->name, (size_t)(dash - in->name)) : xstrdup(in->name);
+    add_gateway(gateways, node, in->lease->url);
+    free(node);
+}
+
 static json_t *gateway_list(const struct api *api)
 {
     const struct option_list *urls = &api->settings->try_gateway_urls;
@@ -74,7 +95,7 @@ static json_t *gateway_list(const struct api *api)
     for (size_t i = 0; urls->count == 0 && i < roster_count(api->roster); i++) {
         const struct instance *in = roster_at(api->roster, i);
         if (in->is_live && in->lease->role == HERALD__V1__ROLE__ROLE_GATEWAY)
-            add_gateway(gateways, in->name, in->lease->url);
+            add_instance(gateways, in);
     }
     return gateways;
 }

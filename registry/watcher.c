@@ -5,13 +5,14 @@
 #include <string.h>
 
 #include "common/check.h"
+#include "common/clock.h"
 #include "common/lease.h"
 #include "common/log.h"
 #include "registry/metrics.h"
 
 enum {
     WATCHER_MAGIC = 0x57415443,
-    SLOW_MS = 500,      /* an answer this late: Redis stood still, and renewals with it */
+    SLOW_US = 500000,   /* an answer this late: Redis stood still, and renewals with it */
     SLOW_HOLD_MS = 1200 /* then everybody gets the time of one more renewal */
 };
 
@@ -29,7 +30,7 @@ struct watcher {
     /* the sweep under way */
     bool has_failed;
     uint32_t pending; /* answers not yet here; 0: no sweep under way */
-    uint64_t started_ms, leases_asked_ms;
+    uint64_t started_us, leases_asked_ms;
     char **names;
     size_t count, next; /* answers come in the order of the questions */
     int64_t ttl_ms;     /* of names[next] */
@@ -53,13 +54,13 @@ static void hold(struct watcher *w, enum metric_hold cause, uint64_t for_ms)
 static void end_sweep(struct watcher *w)
 {
     clear_names(w);
-    uint64_t now_ms = loop_now_ms(w->loop), took_ms = now_ms - w->started_ms;
+    uint64_t took_us = clock_mono_us() - w->started_us;
     metric_add_labelled(METRIC_SWEEPS, w->has_failed ? SWEEP_FAILED : SWEEP_OK, 1);
-    if (took_ms >= SLOW_MS)
+    if (took_us >= SLOW_US)
         hold(w, HOLD_SLOW, SLOW_HOLD_MS);
     if (w->has_failed)
         return;
-    metric_observe(METRIC_SWEEP_SECONDS, took_ms * 1000);
+    metric_observe(METRIC_SWEEP_SECONDS, took_us);
     roster_end(w->roster, w->leases_asked_ms);
     w->has_swept = true;
     w->on_sweep(w->arg);
@@ -214,7 +215,7 @@ static void start_sweep(void *arg)
     if (w->pending > 0 || !redis_is_up(w->redis))
         return;
     w->has_failed = false;
-    w->started_ms = loop_now_ms(w->loop);
+    w->started_us = clock_mono_us();
     /* in this order: the version and the snapshot are known before anybody is judged */
     (void)ask(w, version_answered, "GET", "herald:members:version");
     if (!w->is_seeded)

@@ -78,8 +78,8 @@ static void add_instance(struct table_print *table, const json_t *row, int64_t n
 enum status show_instances(const json_t *document, struct buf *out)
 {
     static const struct table_column columns[] = {
-        {"INSTANCE", false}, {"ROLE", false}, {"STATE", false}, {"SINCE", true}, {"UPTIME", true},   {"CONNS", true},
-        {"USERS", true},     {"IN/S", true},  {"OUT/S", true},  {"CPU", true},   {"VERSION", false}, {"ADDRESS", false},
+        {"INSTANCE", false}, {"ROLE", false}, {"STATE", false}, {"SEEN", true}, {"UPTIME", true},   {"CONNS", true},
+        {"USERS", true},     {"IN/S", true},  {"OUT/S", true},  {"CPU", true},  {"VERSION", false}, {"ADDRESS", false},
     };
     struct table_print *table = table_print_new(columns, sizeof(columns) / sizeof(columns[0]));
     const json_t *rows = json_object_get(document, "instances");

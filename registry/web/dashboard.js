@@ -78,9 +78,18 @@ function instanceRow(row) {
     element("td", {}, row.url || row.admin || "–"));
 }
 
+const roleOrder = ["gateway", "router", "registry"];
+
+// The living first, by role, then by name as people count: gw2 before gw10.
+function compareRows(a, b) {
+  const gone = (row) => (row.heartbeatAgeMs === undefined ? 1 : 0);
+  return gone(a) - gone(b) || roleOrder.indexOf(a.role) - roleOrder.indexOf(b.role)
+    || a.instance.localeCompare(b.instance, undefined, { numeric: true });
+}
+
 function showInstances() {
   const withGone = byId("show-gone").checked;
-  const rows = page.instances.filter((row) => withGone || row.heartbeatAgeMs !== undefined);
+  const rows = page.instances.filter((row) => withGone || row.heartbeatAgeMs !== undefined).sort(compareRows);
   byId("instances").replaceChildren(...rows.map(instanceRow));
   byId("no-instances").hidden = rows.length > 0;
 }
