@@ -133,7 +133,7 @@ static void check_time(struct conn *c, uint64_t now_ms)
 void conn_due(struct wheel_entry *entry, void *arg)
 {
     struct conn *c = container_of(entry, struct conn, deadline);
-    MAGIC_CHECK(c, CONN_MAGIC);
+    CHECK(c->magic == CONN_MAGIC);
     (void)arg;
     check_time(c, loop_now_ms(c->conns->loop));
     if (c->state != CONN_GONE && !wheel_has(&c->deadline))

@@ -64,7 +64,7 @@ void conn_tell(struct conns *conns)
     tell_fates(conns);
     list_each (link, &conns->states[CONN_GONE]) {
         struct conn *c = container_of(link, struct conn, link);
-        MAGIC_CHECK(c, CONN_MAGIC);
+        CHECK(c->magic == CONN_MAGIC);
         if (c->pending_fates == 0)
             tell_closed(c);
     }

@@ -18,6 +18,8 @@ enum {
     CODE_TOO_BIG = 1009
 };
 
+static const struct ws_item nothing = {.kind = WS_ITEM_NONE};
+
 struct ws_codec {
     uint32_t magic;
     struct ws_codec *next_idle;
@@ -252,7 +254,7 @@ static struct ws_item take_payload(struct ws_codec *codec, const char *bytes, si
     codec->is_in_frame = codec->frame_at < codec->frame_len;
     if (is_control) {
         memcpy(codec->control + at, bytes, len);
-        return codec->is_in_frame ? (struct ws_item){.kind = WS_ITEM_NONE} : end_control(codec);
+        return codec->is_in_frame ? nothing : end_control(codec);
     }
     if (codec->message_opcode == WSLAY_TEXT_FRAME && !utf8_feed(&codec->utf8, bytes, len))
         return broken(codec, CODE_BAD_UTF8);
@@ -260,7 +262,7 @@ static struct ws_item take_payload(struct ws_codec *codec, const char *bytes, si
     if (is_end && codec->body.len == 0)
         return end_message(codec, bytes, len); /* the usual case, a short message in one piece: no copy */
     buf_add(&codec->body, bytes, len);
-    return is_end ? end_message(codec, codec->body.bytes, codec->body.len) : (struct ws_item){.kind = WS_ITEM_NONE};
+    return is_end ? end_message(codec, codec->body.bytes, codec->body.len) : nothing;
 }
 
 struct ws_item ws_codec_next(struct ws_codec *codec)
@@ -283,5 +285,5 @@ struct ws_item ws_codec_next(struct ws_codec *codec)
         if (item.kind != WS_ITEM_NONE)
             return item;
     }
-    return (struct ws_item){.kind = WS_ITEM_NONE};
+    return nothing;
 }
