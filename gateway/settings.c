@@ -72,6 +72,9 @@ const struct option gateway_options[] = {
      "A router that has not said hello for so long is dropped."},
     {"link", "batch_max", OPTION_SIZE, AT(peers.envelope_max), "256KiB", 1024, 8 << 20, NULL,
      "Results for a router leave before the end of the turn when they grow beyond."},
+    {"link", "held_max", OPTION_SIZE, AT(peers.held_max), "1MiB", 65536, 8 << 20, NULL,
+     "Results kept for a router while the connection to it is not up; what is more is lost, and covered by its "
+     "deadlines."},
     {"link", "return_hwm", OPTION_INT, AT(peers.hwm), "10000", 1, 1000000, NULL,
      "Envelopes to one router that may wait to be sent; what is more is lost, and covered by its deadlines."},
     {"upstream", "timeout", OPTION_DURATION, AT(upstream.timeout_ms), "5s", 100, 600000, NULL,

@@ -11,11 +11,12 @@
 #include "common/table.h"
 #include "gateway/metrics.h"
 
-enum { PEERS_MAGIC = 0x9EE20001, SWEEP_MS = 1000, NAME_LEN_MAX = 128, ENDPOINT_LEN_MAX = 256 };
+enum { PEERS_MAGIC = 0x9EE20001, PEER_MAGIC = 0x9EE20002, SWEEP_MS = 1000, NAME_LEN_MAX = 128, ENDPOINT_LEN_MAX = 256 };
 
 struct peer {
+    uint32_t magic;
     uint32_t refs;
-    bool is_gone;
+    bool is_gone, is_connected;
     struct list link; /* peers.list */
     struct peers *peers;
     char *name, *endpoint;
@@ -40,13 +41,25 @@ struct peers {
 /* --- one router ------------------------------------------------------------------------------------------------------
  */
 
+static void on_event(void *arg, enum bus_event event)
+{
+    struct peer *peer = arg;
+    MAGIC_CHECK(peer, PEER_MAGIC);
+    peer->is_connected = event == BUS_CONNECTED;
+    if (peer->is_connected)
+        loop_defer(peer->peers->loop, &peer->peers->flush);
+}
+
 static enum err peer_new(struct peers *peers, const char *name, uint64_t generation, const char *endpoint)
 {
     struct bus_push *push;
-    enum err err = bus_push_connect(peers->bus, endpoint, (int)peers->settings.hwm, NULL, NULL, NULL, &push);
-    if (err != ERR_OK)
-        return err;
     struct peer *peer = xcalloc(1, sizeof *peer);
+    enum err err = bus_push_connect(peers->bus, endpoint, (int)peers->settings.hwm, on_event, NULL, peer, &push);
+    if (err != ERR_OK) {
+        free(peer);
+        return err;
+    }
+    peer->magic = PEER_MAGIC;
     peer->refs = 1;
     peer->peers = peers;
     peer->name = xstrdup(name);
@@ -73,6 +86,7 @@ void peer_unref(struct peer **peer)
     if (--p->refs > 0)
         return;
     CHECK(p->is_gone);
+    p->magic = 0;
     free(p->name);
     free(p->endpoint);
     free(p);
@@ -95,7 +109,7 @@ static void send_collected(struct peer *peer)
 {
     size_t len;
     uint32_t pieces = peer->out.pieces;
-    char *bytes = link_take(&peer->out, &len);
+    char *bytes = peer->is_connected ? link_take(&peer->out, &len) : NULL;
     if (!bytes)
         return;
     if (bus_push_send(peer->push, bytes, len) == ERR_OK) {
@@ -105,6 +119,11 @@ static void send_collected(struct peer *peer)
     metric_add(METRIC_RESULTS_LOST, pieces);
     log_limited(LOG_WARN, "lane to a router is full, an envelope is lost", F_STR("router", peer->name),
                 F_UINT("pieces", pieces));
+}
+
+static bool can_collect(const struct peer *peer)
+{
+    return !peer->is_gone && (peer->is_connected || peer->out.len < (size_t)peer->peers->settings.held_max);
 }
 
 static void collected(struct peer *peer)
@@ -117,7 +136,7 @@ static void collected(struct peer *peer)
 
 bool peer_put_result(struct peer *peer, const Herald__V1__Result *result)
 {
-    if (peer->is_gone)
+    if (!can_collect(peer))
         return false;
     link_put_result(&peer->out, result);
     collected(peer);
@@ -126,7 +145,7 @@ bool peer_put_result(struct peer *peer, const Herald__V1__Result *result)
 
 bool peer_put_upstream(struct peer *peer, const Herald__V1__Upstream *upstream)
 {
-    if (peer->is_gone)
+    if (!can_collect(peer))
         return false;
     link_put_upstream(&peer->out, upstream);
     collected(peer);
@@ -180,6 +199,8 @@ struct peer *peers_find(struct peers *peers, const char *name, uint64_t generati
 static void answer(struct peer *peer, const Herald__V1__Hello *hello)
 {
     struct peers *peers = peer->peers;
+    if (!peer->is_connected && peer->out.pieces > 0)
+        return; /* one that waits is enough */
     Herald__V1__Hello mine = HERALD__V1__HELLO__INIT;
     mine.endpoint = (char *)peers->endpoint;
     mine.sent_us = clock_wall_us();

@@ -22,6 +22,7 @@ struct peers_settings {
     int64_t peers_max;
     int64_t silence_ms;   /* dropped after so long without a hello */
     int64_t envelope_max; /* bytes; what is collected leaves earlier when it grows beyond */
+    int64_t held_max;     /* bytes kept for a router while the connection to it is not up; what is more is lost */
     int64_t hwm;          /* envelopes queued for one router */
 };
 
@@ -45,7 +46,7 @@ void peers_flush(struct peers *peers);
 /* A reference keeps the memory, not the connection. */
 struct peer *peer_ref(struct peer *peer);
 void peer_unref(struct peer **peer);
-/* False: the router is gone, nothing was taken. */
+/* False: the router is gone, or was not reached for too long; nothing was taken. */
 bool peer_put_result(struct peer *peer, const Herald__V1__Result *result);
 bool peer_put_upstream(struct peer *peer, const Herald__V1__Upstream *upstream);
 

@@ -73,8 +73,11 @@ enum err upstream_send(struct upstream *upstream, struct session *s, const struc
     u.id = r->id;
     u.content = (ProtobufCBinaryData){.len = request->content_len, .data = (uint8_t *)request->content};
     u.timestamp_ms = (int64_t)loop_wall_ms(upstream->loop);
-    peer_put_upstream(peer, &u);
-    return ERR_OK;
+    if (peer_put_upstream(peer, &u))
+        return ERR_OK;
+    metric_add_labelled(METRIC_UPSTREAMS, UPSTREAM_OUTCOME_FULL, 1);
+    forget(upstream, r);
+    return ERR_FULL;
 }
 
 void upstream_answered(struct upstream *upstream, const Herald__V1__UpstreamResult *result)

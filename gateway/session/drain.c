@@ -14,8 +14,9 @@ enum drain_state { DRAIN_WAITING, DRAIN_READING, DRAIN_SENDING };
 struct drain {
     uint32_t magic;
     uint8_t state, box;    /* enum unacked_origin: USER_BOX or DEVICE_BOX */
-    bool is_poked;         /* what was seen of the boxes so far is not the end of it */
-    bool is_all_read;      /* the last page ended before it was full */
+    bool is_poked;         /* the boxes are to be gone through once more, from the user's on */
+    bool is_unread;        /* READING: something was appended after that page was asked for */
+    bool is_all_read;      /* the last page was empty */
     uint32_t unacked;      /* entries of this box, sent and not acknowledged */
     struct stream_id last; /* read so far; 0-0: nothing yet */
     struct session *session;
@@ -149,11 +150,10 @@ static void on_page(struct drain *d, const struct redis_reply *reply)
 {
     bool is_first = d->last.ms == 0 && d->last.n == 0, is_empty = redis_reply_count(reply) == 0;
     d->state = DRAIN_SENDING;
-    if (is_empty && is_first) {
-        end_box(d);
-    } else if (is_empty && d->is_poked) {
-        d->is_poked = false; /* it may have come before this page was read, or after: read once more */
+    if (is_empty && d->is_unread) {
         read_more(d);
+    } else if (is_empty && is_first) {
+        end_box(d);
     } else if (is_empty) {
         d->is_all_read = true;
         if (d->unacked == 0)
@@ -183,6 +183,7 @@ static void read_more(struct drain *d)
     if (d->state != DRAIN_SENDING || d->is_all_read || !session_has_room(s))
         return;
     d->state = DRAIN_READING;
+    d->is_unread = false;
     uint64_t page = (uint64_t)s->sessions->settings.drain_page;
     if (box_read(s, d->box, &d->last, page, on_read) != ERR_OK)
         wait_for(d, RETRY_MS);
@@ -220,11 +221,11 @@ void drain_poke(struct session *s)
 {
     drain_open(s);
     struct drain *d = s->drain;
-    if (s->state == SESSION_REGISTERING || d->state == DRAIN_READING || d->box == UNACKED_DEVICE_BOX)
-        d->is_poked = true;
-    if (s->state == SESSION_REGISTERING || d->state == DRAIN_READING)
-        return;
+    d->is_poked = d->is_poked || s->state == SESSION_REGISTERING || d->box == UNACKED_DEVICE_BOX;
+    d->is_unread = true;
     d->is_all_read = false;
+    if (s->state == SESSION_REGISTERING)
+        return; /* the answer about the route starts it */
     if (d->state == DRAIN_WAITING)
         start(d);
     else
