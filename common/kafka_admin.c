@@ -5,7 +5,7 @@
 #include "kafka_conf.h"
 #include "log.h"
 
-enum { ADMIN_MAGIC = 0x4b41444d, REQUEST_MAGIC = 0x4b415251, REQUEST_TIMEOUT_MS = 5000 };
+enum { ADMIN_MAGIC = 0x4b41444d, REQUEST_MAGIC = 0x4b415251, REQUEST_TIMEOUT_MS = 5000, TRIES_MAX = 3 };
 
 struct kafka_admin {
     unsigned magic;
@@ -19,6 +19,8 @@ struct request {
     unsigned magic;
     struct request *next;
     char *topic; /* NULL: a ping */
+    int32_t partitions;
+    int tries; /* while brokers answered */
     kafka_admin_fn *fn;
     void *arg;
 };
@@ -54,10 +56,10 @@ static bool is_timeout(rd_kafka_resp_err_t err)
 }
 
 /* The error of the one topic asked for, or that of the request as a whole. */
-static rd_kafka_resp_err_t topic_error(const rd_kafka_event_t *event)
+static rd_kafka_resp_err_t topic_error(rd_kafka_event_t *event)
 {
-    rd_kafka_resp_err_t err = rd_kafka_event_error((rd_kafka_event_t *)event);
-    const rd_kafka_CreateTopics_result_t *result = rd_kafka_event_CreateTopics_result((rd_kafka_event_t *)event);
+    rd_kafka_resp_err_t err = rd_kafka_event_error(event);
+    const rd_kafka_CreateTopics_result_t *result = rd_kafka_event_CreateTopics_result(event);
     if (err != RD_KAFKA_RESP_ERR_NO_ERROR || !result)
         return err;
     size_t count = 0;
@@ -69,14 +71,68 @@ static void log_creation(const char *topic, rd_kafka_resp_err_t err)
 {
     if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
         log_info("kafka topic created", F_STR("topic", topic));
-    else if (err == RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE || err == RD_KAFKA_RESP_ERR_UNSUPPORTED_VERSION)
-        log_info("kafka broker does not create topics on request; it may do so at first use", F_STR("topic", topic));
-    else if (is_timeout(err))
-        log_limited(LOG_WARN, "kafka topic could not be looked after yet, no broker answers", F_STR("topic", topic));
+    else if (err == RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE || err == RD_KAFKA_RESP_ERR_UNSUPPORTED_VERSION ||
+             is_timeout(err))
+        log_info("kafka does not create topics on request; it may do so at first use", F_STR("topic", topic),
+                 F_STR("why", rd_kafka_err2str(err)));
     else if (err != RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS)
         log_error("kafka topic could not be created: create it by hand (kafka-topics.sh --create --topic NAME "
-                  "--partitions N) or allow this client to, and set kafka.partitions to 0 to silence this line",
+                  "--partitions N) or allow this client to; kafka.partitions 0 keeps it from trying",
                   F_STR("topic", topic), F_STR("why", rd_kafka_err2str(err)));
+}
+
+static rd_kafka_AdminOptions_t *admin_options(struct kafka_admin *admin, rd_kafka_admin_op_t op,
+                                              struct request *request)
+{
+    char why[128];
+    rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(admin->handle, op);
+    CHECK(!rd_kafka_AdminOptions_set_request_timeout(options, REQUEST_TIMEOUT_MS, why, sizeof why));
+    rd_kafka_AdminOptions_set_opaque(options, request);
+    return options;
+}
+
+static void send_creation(struct kafka_admin *admin, struct request *request)
+{
+    char why[256];
+    rd_kafka_NewTopic_t *asked = rd_kafka_NewTopic_new(request->topic, request->partitions, -1, why, sizeof why);
+    CHECK(asked); /* looked at in kafka_admin_create_topic() */
+    rd_kafka_AdminOptions_t *options = admin_options(admin, RD_KAFKA_ADMIN_OP_CREATETOPICS, request);
+    /* wait on the broker until the topic can be used */
+    CHECK(!rd_kafka_AdminOptions_set_operation_timeout(options, REQUEST_TIMEOUT_MS - 1000, why, sizeof why));
+    rd_kafka_CreateTopics(admin->handle, &asked, 1, options, admin->queue);
+    rd_kafka_AdminOptions_destroy(options);
+    rd_kafka_NewTopic_destroy(asked);
+}
+
+/* No answer: before any broker was heard of it is asked for again without end, then a few times. */
+static bool is_worth_retry(struct kafka_admin *admin, struct request *request, rd_kafka_resp_err_t err)
+{
+    if (!request->topic || !is_timeout(err) || err == RD_KAFKA_RESP_ERR__DESTROY)
+        return false;
+    char *cluster = rd_kafka_clusterid(admin->handle, 0);
+    bool is_heard = cluster != NULL;
+    if (cluster)
+        rd_kafka_mem_free(admin->handle, cluster);
+    if (is_heard)
+        request->tries++;
+    else
+        log_limited(LOG_WARN, "kafka topic not looked after yet, no broker answers", F_STR("topic", request->topic));
+    return request->tries < TRIES_MAX;
+}
+
+static void on_answer(struct kafka_admin *admin, struct request *request, rd_kafka_resp_err_t err)
+{
+    if (is_worth_retry(admin, request, err)) {
+        send_creation(admin, request);
+        return;
+    }
+    if (request->topic)
+        log_creation(request->topic, err);
+    kafka_admin_fn *fn = request->fn;
+    void *fn_arg = request->arg;
+    request_free(admin, request);
+    if (fn)
+        fn(fn_arg, !is_timeout(err));
 }
 
 static void on_ready(void *arg)
@@ -88,14 +144,8 @@ static void on_ready(void *arg)
         struct request *request = rd_kafka_event_opaque(event);
         MAGIC_CHECK(request, REQUEST_MAGIC);
         rd_kafka_resp_err_t err = request->topic ? topic_error(event) : rd_kafka_event_error(event);
-        if (request->topic)
-            log_creation(request->topic, err);
-        kafka_admin_fn *fn = request->fn;
-        void *fn_arg = request->arg;
-        request_free(admin, request);
         rd_kafka_event_destroy(event);
-        if (fn)
-            fn(fn_arg, !is_timeout(err));
+        on_answer(admin, request, err);
     }
 }
 
@@ -125,16 +175,6 @@ void kafka_admin_free(struct kafka_admin **admin_p)
     free(admin);
 }
 
-static rd_kafka_AdminOptions_t *admin_options(struct kafka_admin *admin, rd_kafka_admin_op_t op,
-                                              struct request *request)
-{
-    char why[128];
-    rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(admin->handle, op);
-    CHECK(!rd_kafka_AdminOptions_set_request_timeout(options, REQUEST_TIMEOUT_MS, why, sizeof why));
-    rd_kafka_AdminOptions_set_opaque(options, request);
-    return options;
-}
-
 void kafka_admin_create_topic(struct kafka_admin *admin, const char *topic, int32_t partitions, kafka_admin_fn *fn,
                               void *arg)
 {
@@ -144,13 +184,10 @@ void kafka_admin_create_topic(struct kafka_admin *admin, const char *topic, int3
         log_error("kafka topic name cannot be used", F_STR("topic", topic), F_STR("why", why));
         return;
     }
-    struct request *request = request_add(admin, topic, fn, arg);
-    rd_kafka_AdminOptions_t *options = admin_options(admin, RD_KAFKA_ADMIN_OP_CREATETOPICS, request);
-    /* wait on the broker until the topic can be used */
-    CHECK(!rd_kafka_AdminOptions_set_operation_timeout(options, REQUEST_TIMEOUT_MS - 1000, why, sizeof why));
-    rd_kafka_CreateTopics(admin->handle, &asked, 1, options, admin->queue);
-    rd_kafka_AdminOptions_destroy(options);
     rd_kafka_NewTopic_destroy(asked);
+    struct request *request = request_add(admin, topic, fn, arg);
+    request->partitions = partitions;
+    send_creation(admin, request);
 }
 
 void kafka_admin_ping(struct kafka_admin *admin, const char *group, kafka_admin_fn *fn, void *arg)

@@ -49,6 +49,8 @@ static enum err set_options(rd_kafka_conf_t *conf, const struct option_list *pro
 static void on_log(const rd_kafka_t *handle, int level, const char *facility, const char *text)
 {
     (void)handle;
+    if (strcmp(facility, "CONFWARN") == 0) /* that a property is only for the other of producer and consumer */
+        level = 7;
     enum log_level to = level <= 3 ? LOG_ERROR : level == 4 ? LOG_WARN : level <= 6 ? LOG_INFO : LOG_DEBUG;
     log_limited(to, "kafka client", F_STR("facility", facility), F_STR("text", text));
 }

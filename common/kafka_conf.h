@@ -40,7 +40,7 @@ typedef void kafka_admin_fn(void *arg, bool is_answered);
 struct kafka_admin *kafka_admin_new(struct loop *loop, rd_kafka_t *handle);
 /* Before the handle is destroyed. Answers that are not in yet are not reported. */
 void kafka_admin_free(struct kafka_admin **admin);
-/* What cannot be done is logged. fn may be NULL. */
+/* Asks until a broker has answered; what cannot be done is logged. fn may be NULL. */
 void kafka_admin_create_topic(struct kafka_admin *admin, const char *topic, int32_t partitions, kafka_admin_fn *fn,
                               void *arg);
 /* Asks the group's coordinator for something cheap. */

@@ -41,6 +41,9 @@ static int setup(void **state)
     f.cluster = rd_kafka_mock_cluster_new(f.instance, 1);
     rd_kafka_mock_topic_create(f.cluster, "in", PARTITIONS, 1);
     f.loop = loop_new();
+    /* the mock lets each rebalance take a session time-out */
+    static const char *const quick[] = {"session.timeout.ms=4000", "heartbeat.interval.ms=200"};
+    f.options.properties = (struct option_list){.items = (char **)quick, .count = 2};
     f.options.brokers = (char *)rd_kafka_mock_cluster_bootstraps(f.cluster);
     assert_int_equal(kafka_producer_new(f.loop, &f.options, &f.producer), ERR_OK);
     return 0;

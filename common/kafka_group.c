@@ -1,0 +1,222 @@
+#include "kafka_group.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "check.h"
+#include "log.h"
+
+enum {
+    GROUP_MAGIC = 0x4b475250,
+    COMMIT_INTERVAL_MS = 100,
+    COMMIT_RETRY_MS = 1000,
+    PARTITION_MAX = 100000 /* far beyond what Kafka is run with; bounds the table */
+};
+
+static void on_commit_time(void *arg)
+{
+    struct kafka_group *group = arg;
+    MAGIC_CHECK(group, GROUP_MAGIC);
+    kafka_group_commit(group);
+}
+
+void kafka_group_init(struct kafka_group *group, struct loop *loop, const char *topic,
+                      const struct kafka_consumer_events *events, void *arg)
+{
+    *group = (struct kafka_group){.magic = GROUP_MAGIC, .loop = loop, .events = *events, .arg = arg};
+    group->topic = xstrdup(topic);
+    group->commit_timer = loop_timer_new(loop, on_commit_time, group);
+}
+
+void kafka_group_release(struct kafka_group *group)
+{
+    loop_timer_free(&group->commit_timer);
+    free(group->parts);
+    free(group->topic);
+    group->magic = 0;
+}
+
+struct kafka_part *kafka_group_part(struct kafka_group *group, int32_t partition)
+{
+    return partition >= 0 && partition < group->part_count ? &group->parts[partition] : NULL;
+}
+
+static struct kafka_part *part_add(struct kafka_group *group, int32_t partition)
+{
+    if (partition < 0 || partition >= PARTITION_MAX)
+        return NULL;
+    if (partition >= group->part_count) {
+        int32_t count = partition + 16;
+        group->parts = xrealloc(group->parts, (size_t)count * sizeof *group->parts);
+        memset(group->parts + group->part_count, 0, (size_t)(count - group->part_count) * sizeof *group->parts);
+        group->part_count = count;
+    }
+    return &group->parts[partition];
+}
+
+void kafka_group_set_paused(struct kafka_group *group, int32_t partition, bool is_paused)
+{
+    struct kafka_part *part = kafka_group_part(group, partition);
+    if (!part || !part->is_held || part->is_paused == is_paused)
+        return;
+    part->is_paused = is_paused;
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(list, group->topic, partition);
+    rd_kafka_resp_err_t err = is_paused ? rd_kafka_pause_partitions(group->handle, list)
+                                        : rd_kafka_resume_partitions(group->handle, list);
+    rd_kafka_topic_partition_list_destroy(list);
+    if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
+        log_limited(LOG_WARN, "kafka partition could not be paused or resumed", F_INT("partition", partition),
+                    F_STR("why", rd_kafka_err2str(err)));
+}
+
+/* --- commits --- */
+
+/* Sends off what is wanted and not sent yet; NULL list when there is nothing. */
+static rd_kafka_topic_partition_list_t *take_unsent(struct kafka_group *group)
+{
+    rd_kafka_topic_partition_list_t *list = NULL;
+    for (int32_t i = 0; i < group->part_count; i++) {
+        struct kafka_part *part = &group->parts[i];
+        if (!part->is_held || part->wanted <= part->sent)
+            continue;
+        if (!list)
+            list = rd_kafka_topic_partition_list_new(8);
+        rd_kafka_topic_partition_list_add(list, group->topic, i)->offset = part->wanted;
+        part->sent = part->wanted;
+    }
+    return list;
+}
+
+void kafka_group_commit(struct kafka_group *group)
+{
+    rd_kafka_topic_partition_list_t *list = take_unsent(group);
+    if (!list)
+        return;
+    rd_kafka_resp_err_t err = rd_kafka_commit(group->handle, list, 1);
+    rd_kafka_topic_partition_list_destroy(list);
+    if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
+        log_limited(LOG_WARN, "kafka offsets could not be sent", F_STR("why", rd_kafka_err2str(err)));
+}
+
+/* A commit that failed is wanted again, as far as the partition is still held and nothing newer was sent. */
+void kafka_group_committed(struct kafka_group *group, rd_kafka_resp_err_t err,
+                           const rd_kafka_topic_partition_list_t *offsets)
+{
+    if (err == RD_KAFKA_RESP_ERR__NO_OFFSET || !offsets)
+        return;
+    bool is_retry = false;
+    for (int i = 0; i < offsets->cnt; i++) {
+        const rd_kafka_topic_partition_t *at = &offsets->elems[i];
+        rd_kafka_resp_err_t why = err != RD_KAFKA_RESP_ERR_NO_ERROR ? err : at->err;
+        struct kafka_part *part = kafka_group_part(group, at->partition);
+        if (why == RD_KAFKA_RESP_ERR_NO_ERROR || !part || !part->is_held)
+            continue;
+        log_limited(LOG_WARN, "kafka offset not committed, trying again", F_STR("topic", at->topic),
+                    F_INT("partition", at->partition), F_STR("why", rd_kafka_err2str(why)));
+        part->sent = -1;
+        is_retry = true;
+    }
+    if (is_retry && !group->is_closing)
+        loop_timer_start(group->commit_timer, COMMIT_RETRY_MS, 0);
+}
+
+void kafka_group_want(struct kafka_group *group, int32_t partition, int64_t offset)
+{
+    struct kafka_part *part = kafka_group_part(group, partition);
+    if (!part || !part->is_held || group->is_lost || offset <= part->wanted)
+        return;
+    bool is_first = part->wanted <= part->sent;
+    part->wanted = offset;
+    if (is_first && !group->is_rebalancing && !group->is_closing)
+        loop_timer_start(group->commit_timer, COMMIT_INTERVAL_MS, 0);
+}
+
+/* --- rebalancing --- */
+
+static bool is_cooperative(struct kafka_group *group)
+{
+    const char *protocol = rd_kafka_rebalance_protocol(group->handle);
+    return protocol && strcmp(protocol, "COOPERATIVE") == 0;
+}
+
+static void log_rebalance_error(rd_kafka_error_t *error)
+{
+    if (!error)
+        return;
+    log_warn("kafka rebalance", F_STR("why", rd_kafka_error_string(error)));
+    rd_kafka_error_destroy(error);
+}
+
+static void assign(struct kafka_group *group, rd_kafka_topic_partition_list_t *partitions)
+{
+    if (is_cooperative(group))
+        log_rebalance_error(rd_kafka_incremental_assign(group->handle, partitions));
+    else
+        rd_kafka_assign(group->handle, partitions);
+    for (int i = 0; i < partitions->cnt; i++) {
+        int32_t partition = partitions->elems[i].partition;
+        struct kafka_part *part = part_add(group, partition);
+        if (!part)
+            continue;
+        *part = (struct kafka_part){.is_held = true, .is_revoked = part->is_revoked, .wanted = -1, .sent = -1};
+        group->events.assigned(group->arg, group->topic, partition);
+    }
+}
+
+/* The owner may commit a last time from revoked(): sent before the partition is given back, on the same connection
+ * that the request to join again goes by, so the broker has it first. */
+static void revoke(struct kafka_group *group, rd_kafka_topic_partition_list_t *partitions)
+{
+    group->is_lost = rd_kafka_assignment_lost(group->handle);
+    for (int i = 0; i < partitions->cnt; i++) {
+        int32_t partition = partitions->elems[i].partition;
+        struct kafka_part *part = kafka_group_part(group, partition);
+        if (!part || !part->is_held)
+            continue;
+        kafka_group_set_paused(group, partition, false); /* pausing would outlive the assignment */
+        group->events.revoked(group->arg, group->topic, partition, group->is_lost);
+    }
+    if (!group->is_lost)
+        kafka_group_commit(group);
+    group->is_lost = false;
+    for (int i = 0; i < partitions->cnt; i++) {
+        struct kafka_part *part = kafka_group_part(group, partitions->elems[i].partition);
+        if (part)
+            *part = (struct kafka_part){.is_revoked = true, .wanted = -1, .sent = -1};
+    }
+    if (is_cooperative(group))
+        log_rebalance_error(rd_kafka_incremental_unassign(group->handle, partitions));
+    else
+        rd_kafka_assign(group->handle, NULL);
+}
+
+void kafka_group_rebalance(struct kafka_group *group, rd_kafka_resp_err_t err,
+                           rd_kafka_topic_partition_list_t *partitions)
+{
+    group->is_rebalancing = true;
+    if (err == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS)
+        assign(group, partitions);
+    else if (err == RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS)
+        revoke(group, partitions);
+    else
+        rd_kafka_assign(group->handle, NULL);
+    group->is_rebalancing = false;
+    /* end the batch here: then all records of revoked partitions that are in it came before, and are dropped */
+    rd_kafka_yield(group->handle);
+}
+
+void kafka_group_end_batch(struct kafka_group *group)
+{
+    for (int32_t i = 0; i < group->part_count; i++)
+        group->parts[i].is_revoked = false;
+}
+
+void kafka_group_abandon(struct kafka_group *group)
+{
+    for (int32_t i = 0; i < group->part_count; i++) {
+        if (group->parts[i].is_held)
+            group->events.revoked(group->arg, group->topic, i, true);
+        group->parts[i].is_held = false;
+    }
+}
