@@ -139,6 +139,8 @@ static void stop(struct worker *w, int status)
     close(w->listener);
     w->listener = -1;
     tell_ready(w);
+    if (status == 0)
+        lease_renew(w->lease); /* says that it is draining; a lost lease says nothing any more */
     sessions_end_all(w->sessions);
     conns_close_all(w->conns, CLOSE_SHUTDOWN);
 }
