@@ -24,7 +24,7 @@ common_SRCS := $(addprefix common/, \
     option.c option_value.c option_yaml.c option_print.c metric.c metric_print.c admin.c admin_route.c daemon.c \
     redis.c redis_conn.c redis_queue.c redis_reply.c redis_script.c bus.c link.c lease.c members.c kafka_producer.c kafka_consumer.c kafka_conf.c)
 
-common_SRCS += common/kafka_admin.c common/kafka_group.c common/jwt_sign.c
+common_SRCS += common/kafka_admin.c common/kafka_group.c common/kafka_mock.c common/jwt_sign.c
 
 gateway_SRCS := $(addprefix gateway/, main.c master.c worker.c settings.c metrics.c)
 gateway_SRCS += $(addprefix gateway/auth/, base64url.c jwt.c identity.c auth.c)

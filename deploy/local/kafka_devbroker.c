@@ -11,10 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <librdkafka/rdkafka.h>
-#include <librdkafka/rdkafka_mock.h>
-
 #include "common/check.h"
+#include "common/kafka_mock.h"
 
 enum { BROKERS_MAX = 16, PARTITIONS_MAX = 256, EXIT_USAGE = 2 };
 
@@ -97,30 +95,14 @@ static int read_options(struct settings *settings, int argc, char **argv)
     return -1;
 }
 
-/* The instance that the mock cluster needs for its book-keeping; it connects to nobody. */
-static rd_kafka_t *make_instance(void)
-{
-    char why[512];
-    rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    rd_kafka_conf_set(conf, "client.id", "herald-devbroker", NULL, 0);
-    rd_kafka_conf_set(conf, "log_level", "3", NULL, 0); /* it has no bootstrap.servers, and would warn of it */
-    rd_kafka_t *instance = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof why);
-    if (!instance) {
-        rd_kafka_conf_destroy(conf);
-        fprintf(stderr, "herald-devbroker: %s\n", why);
-    }
-    return instance;
-}
-
-static bool create_topics(rd_kafka_mock_cluster_t *cluster, const struct settings *settings)
+static bool create_topics(struct kafka_mock *mock, const struct settings *settings)
 {
     char *rest = settings->topics, *topic;
     while ((topic = strsep(&rest, ","))) {
         if (!*topic)
             continue;
-        rd_kafka_resp_err_t err = rd_kafka_mock_topic_create(cluster, topic, settings->partitions, 1);
-        if (err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-            fprintf(stderr, "herald-devbroker: topic %s: %s\n", topic, rd_kafka_err2str(err));
+        if (kafka_mock_create_topic(mock, topic, settings->partitions) != ERR_OK) {
+            fprintf(stderr, "herald-devbroker: topic %s cannot be created\n", topic);
             return false;
         }
     }
@@ -141,10 +123,10 @@ static bool write_address(const char *path, const char *address)
     return is_written && rename(draft, path) == 0;
 }
 
-static int serve(rd_kafka_mock_cluster_t *cluster, const struct settings *settings, const sigset_t *signals)
+static int serve(struct kafka_mock *mock, const struct settings *settings, const sigset_t *signals)
 {
-    const char *address = rd_kafka_mock_cluster_bootstraps(cluster);
-    if (!create_topics(cluster, settings))
+    const char *address = kafka_mock_address(mock);
+    if (!create_topics(mock, settings))
         return EXIT_FAILURE;
     if (settings->address_file && !write_address(settings->address_file, address)) {
         fprintf(stderr, "herald-devbroker: cannot write %s: %s\n", settings->address_file, strerror(errno));
@@ -171,13 +153,9 @@ int main(int argc, char **argv)
         sigaddset(&signals, SIGTERM);
         sigaddset(&signals, SIGINT);
         pthread_sigmask(SIG_BLOCK, &signals, NULL);
-        rd_kafka_t *instance = make_instance();
-        rd_kafka_mock_cluster_t *cluster = instance ? rd_kafka_mock_cluster_new(instance, settings.brokers) : NULL;
-        status = cluster ? serve(cluster, &settings, &signals) : EXIT_FAILURE;
-        if (cluster)
-            rd_kafka_mock_cluster_destroy(cluster);
-        if (instance)
-            rd_kafka_destroy(instance);
+        struct kafka_mock *mock = kafka_mock_new(settings.brokers);
+        status = mock ? serve(mock, &settings, &signals) : EXIT_FAILURE;
+        kafka_mock_free(&mock);
     }
     free(settings.topics);
     return status;
