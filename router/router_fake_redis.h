@@ -1,0 +1,277 @@
+/*
+ * For router_fake_test.c: a Redis that knows routes, mailboxes and client tracking, in place of common/redis*.c.
+ * Commands take effect when they are given; replies and invalidations wait until the test lets them come, per
+ * connection in order.
+ */
+#ifndef HERALD_ROUTER_ROUTER_FAKE_REDIS_H
+#define HERALD_ROUTER_ROUTER_FAKE_REDIS_H
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/check.h"
+#include "common/redis.h"
+#include "common/redis_script.h"
+#include "link.pb-c.h"
+
+enum { FAKE_USERS = 6, FAKE_WORDS = 16, FAKE_BOX = 2000, FAKE_CONNECTIONS = 3, FAKE_NAME = 48 };
+
+struct redis_reply {
+    enum redis_kind kind;
+    int64_t integer;
+    char text[160];
+    size_t count;
+    const struct redis_reply *items;
+};
+
+struct fake_pending {
+    struct fake_pending *next;
+    redis_fn *fn;
+    void *arg;
+    size_t count;
+    struct redis_reply reply, items[FAKE_WORDS];
+};
+
+struct redis {
+    char name[FAKE_NAME];
+    bool is_up;
+    redis_state_fn *on_state;
+    void *arg;
+    redis_message_fn *on_message;
+    void *message_arg;
+    struct fake_pending *first, **last;
+};
+
+struct fake_user {
+    bool is_online;
+    char instance[FAKE_NAME];
+    uint64_t generation, connection;
+    char box[FAKE_BOX][FAKE_NAME]; /* ids of what is in the mailbox */
+    int box_count;
+    long long mark; /* one source in these tests */
+};
+
+/* All that Redis holds; users are called u0 .. u5. */
+static struct fake_user fake_users[FAKE_USERS];
+static struct redis *fake_connections[FAKE_CONNECTIONS];
+static struct {
+    char keys[4096][FAKE_NAME]; /* invalidations on their way */
+    size_t count;
+    bool is_lossy; /* the test's Redis does not tell */
+} fake_invalid;
+
+static inline struct fake_user *fake_user_of(const char *key)
+{
+    const char *open = strchr(key, '{');
+    CHECK(open && open[1] == 'u' && open[2] >= '0' && open[2] < '0' + FAKE_USERS);
+    return &fake_users[open[2] - '0'];
+}
+
+static inline struct redis *fake_connection(const char *name)
+{
+    for (int i = 0; i < FAKE_CONNECTIONS; i++)
+        if (fake_connections[i] && strcmp(fake_connections[i]->name, name) == 0)
+            return fake_connections[i];
+    return NULL;
+}
+
+static inline void fake_changed(const char *prefix, const char *user)
+{
+    CHECK(fake_invalid.count < 4096);
+    if (!fake_invalid.is_lossy)
+        snprintf(fake_invalid.keys[fake_invalid.count++], FAKE_NAME, "%s{%s}", prefix, user);
+}
+
+/* --- what the test does --- */
+
+static inline void fake_deliver_invalidations(void)
+{
+    struct redis *pushes = fake_connection("invalidations");
+    for (size_t i = 0; i < fake_invalid.count && pushes->is_up; i++)
+        pushes->on_message(pushes->message_arg, "__redis__:invalidate", fake_invalid.keys[i],
+                           strlen(fake_invalid.keys[i]));
+    fake_invalid.count = 0;
+}
+
+/* The oldest reply of a connection; false: there is none. */
+static inline bool fake_deliver_one(struct redis *redis, enum err err)
+{
+    struct fake_pending *pending = redis->first;
+    if (!pending)
+        return false;
+    redis->first = pending->next;
+    if (!redis->first)
+        redis->last = &redis->first;
+    if (pending->fn)
+        pending->fn(pending->arg, err, err ? NULL : &pending->reply);
+    free(pending);
+    return true;
+}
+
+static inline void fake_deliver_replies(void)
+{
+    for (int i = 0; i < FAKE_CONNECTIONS; i++)
+        while (fake_connections[i] && fake_deliver_one(fake_connections[i], ERR_OK))
+            ;
+}
+
+static inline void fake_set_up(struct redis *redis, bool is_up)
+{
+    if (redis->is_up == is_up)
+        return;
+    redis->is_up = is_up;
+    while (!is_up && fake_deliver_one(redis, ERR_AWAY))
+        ;
+    if (redis->on_state)
+        redis->on_state(redis->arg, is_up);
+}
+
+/* --- common/redis.h --- */
+
+struct redis *redis_new(struct loop *loop, const struct redis_options *options, const char *name,
+                        redis_state_fn *on_state, void *arg)
+{
+    struct redis *redis = xcalloc(1, sizeof(*redis));
+    (void)loop;
+    (void)options;
+    snprintf(redis->name, sizeof(redis->name), "%s", name);
+    redis->on_state = on_state;
+    redis->arg = arg;
+    redis->last = &redis->first;
+    for (int i = 0; i < FAKE_CONNECTIONS; i++) {
+        if (!fake_connections[i]) {
+            fake_connections[i] = redis;
+            return redis;
+        }
+    }
+    CHECK(!"too many connections");
+    return redis;
+}
+
+void redis_free(struct redis **redis)
+{
+    while (fake_deliver_one(*redis, ERR_CLOSED))
+        ;
+    for (int i = 0; i < FAKE_CONNECTIONS; i++)
+        if (fake_connections[i] == *redis)
+            fake_connections[i] = NULL;
+    free(*redis);
+    *redis = NULL;
+}
+
+bool redis_is_up(const struct redis *redis)
+{
+    return redis->is_up;
+}
+
+uint64_t redis_client_id(const struct redis *redis)
+{
+    return redis->is_up ? 77 : 0;
+}
+
+void redis_subscribe(struct redis *redis, const char *channel, redis_message_fn *fn, void *arg)
+{
+    (void)channel;
+    redis->on_message = fn;
+    redis->message_arg = arg;
+}
+
+static struct fake_pending *fake_pend(struct redis *redis, redis_fn *fn, void *arg)
+{
+    struct fake_pending *pending = xcalloc(1, sizeof(*pending));
+    pending->fn = fn;
+    pending->arg = arg;
+    pending->reply.items = pending->items;
+    *redis->last = pending;
+    redis->last = &pending->next;
+    return pending;
+}
+
+static void fake_put_route(struct fake_pending *pending, const struct fake_user *user)
+{
+    size_t at = pending->reply.count;
+    pending->reply.kind = REDIS_ARRAY;
+    if (!user->is_online)
+        return;
+    pending->items[at].kind = pending->items[at + 1].kind = REDIS_STRING;
+    snprintf(pending->items[at].text, sizeof(pending->items[at].text), "web");
+    snprintf(pending->items[at + 1].text, sizeof(pending->items[at + 1].text), "%s %llu %llu 5", user->instance,
+             (unsigned long long)user->generation, (unsigned long long)user->connection);
+    pending->reply.count = at + 2;
+}
+
+enum err redis_words(struct redis *redis, redis_fn *fn, void *arg, ...)
+{
+    va_list args;
+    va_start(args, arg);
+    const char *verb = va_arg(args, const char *), *key = va_arg(args, const char *);
+    va_end(args);
+    if (!redis->is_up)
+        return ERR_AWAY;
+    struct fake_pending *pending = fake_pend(redis, fn, arg);
+    pending->reply.kind = REDIS_INTEGER;
+    if (strcmp(verb, "HGETALL") == 0)
+        fake_put_route(pending, fake_user_of(key));
+    else if (strcmp(verb, "EXISTS") == 0)
+        pending->reply.integer = !strstr(key, "}:") && fake_user_of(key)->box_count > 0;
+    else if (strcmp(verb, "SET") == 0)
+        snprintf(fake_invalid.keys[fake_invalid.count++], FAKE_NAME, "%s", key);
+    return ERR_OK;
+}
+
+enum err redis_script(struct redis *redis, enum redis_script script, redis_fn *fn, void *arg, int key_count, int argc,
+                      const char *const *argv, const size_t *lens)
+{
+    CHECK(script == REDIS_SCRIPT_BOX_APPEND && key_count == 3);
+    if (!redis->is_up)
+        return ERR_AWAY;
+    struct fake_user *user = fake_user_of(argv[0]);
+    struct fake_pending *pending = fake_pend(redis, fn, arg);
+    for (int i = 7; i + 2 < argc; i += 3) {
+        Herald__V1__Delivery *delivery = herald__v1__delivery__unpack(NULL, lens[i + 2], (const uint8_t *)argv[i + 2]);
+        CHECK(delivery && user->box_count < FAKE_BOX);
+        bool is_new = strtoll(argv[i + 1], NULL, 10) > user->mark;
+        if (is_new) {
+            user->mark = strtoll(argv[i + 1], NULL, 10);
+            snprintf(user->box[user->box_count++], FAKE_NAME, "%s", delivery->id);
+        }
+        pending->items[is_new ? 0 : 1].integer++;
+        herald__v1__delivery__free_unpacked(delivery, NULL);
+    }
+    char name[3] = {'u', (char)('0' + (user - fake_users)), '\0'};
+    fake_changed("herald:box:", name);
+    pending->reply.count = 4;
+    fake_put_route(pending, user);
+    return ERR_OK;
+}
+
+enum redis_kind redis_reply_kind(const struct redis_reply *reply)
+{
+    return reply ? reply->kind : REDIS_NIL;
+}
+
+const char *redis_reply_str(const struct redis_reply *reply, size_t *len_r)
+{
+    if (len_r)
+        *len_r = reply ? strlen(reply->text) : 0;
+    return reply ? reply->text : "";
+}
+
+int64_t redis_reply_int(const struct redis_reply *reply)
+{
+    return reply ? reply->integer : 0;
+}
+
+size_t redis_reply_count(const struct redis_reply *reply)
+{
+    return reply ? reply->count : 0;
+}
+
+const struct redis_reply *redis_reply_at(const struct redis_reply *reply, size_t i)
+{
+    return reply && i < reply->count ? &reply->items[i] : NULL;
+}
+
+#endif

@@ -1,0 +1,311 @@
+/*
+ * For router_fake_test.c: a dispatch on the fake loop, the fake Redis, and gateways in place of common/bus.c, whose
+ * part the test plays.
+ */
+#ifndef HERALD_ROUTER_ROUTER_FAKE_WORLD_H
+#define HERALD_ROUTER_ROUTER_FAKE_WORLD_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "common/bus.h"
+#include "common/loop_fake.h"
+#include "common/metric.h"
+#include "router/dispatch.h"
+#include "router/metrics.h"
+#include "router/record.h"
+#include "router/router_fake_redis.h"
+
+enum { GATEWAYS = 4, INBOX = 4096, RECORDS = 4000, BASE_REFS = 1000, ACK_WAIT = 5000, DELIVERIES_MAX = 64 };
+
+/* A target as a gateway got it. */
+struct arrival {
+    char id[FAKE_NAME], user[FAKE_NAME];
+    uint32_t slot, slot_generation;
+};
+
+struct bus_push {
+    int gateway;
+    bus_event_fn *on_event;
+    void *arg;
+};
+static struct bus_push *last_push;
+
+static struct {
+    struct loop *loop;
+    struct redis *redis;
+    struct dispatch *d;
+    struct arrival inbox[GATEWAYS][INBOX];
+    int arrived[GATEWAYS];
+    int envelopes[GATEWAYS], deliveries[GATEWAYS], pokes[GATEWAYS];
+    char poked[FAKE_NAME];
+    struct record *records[RECORDS];
+    int record_count;
+    int outcomes[RECORDS]; /* how many the record had */
+    enum outcome_kind last_kind;
+    char last_reason[64];
+    int fulls, rooms;
+    uint64_t generation[GATEWAYS];
+    void (*on_arrival)(int gateway, const struct arrival *arrival, bool is_durable);
+    void (*on_poke)(int gateway, const char *user);
+} t;
+
+/* --- the gateways' side of the bus --- */
+
+enum err bus_push_connect(struct bus *bus, const char *endpoint, int hwm, bus_event_fn *on_event, loop_fn *on_room,
+                          void *arg, struct bus_push **push_r)
+{
+    (void)bus, (void)hwm, (void)on_room;
+    *push_r = xcalloc(1, sizeof(**push_r));
+    (*push_r)->gateway = endpoint[strlen(endpoint) - 1] - '0';
+    (*push_r)->on_event = on_event;
+    (*push_r)->arg = arg;
+    last_push = *push_r;
+    return ERR_OK;
+}
+
+struct bus *bus_new(struct loop *loop)
+{
+    (void)loop;
+    return NULL;
+}
+
+void bus_free(struct bus **bus)
+{
+    (void)bus;
+}
+
+enum err bus_pull_bind(struct bus *bus, const char *endpoint, int hwm, size_t max_len, bus_recv_fn *fn, void *arg,
+                       struct bus_pull **pull_r)
+{
+    (void)bus, (void)endpoint, (void)hwm, (void)max_len, (void)fn, (void)arg, (void)pull_r;
+    return ERR_SYSTEM;
+}
+
+uint16_t bus_pull_port(const struct bus_pull *pull)
+{
+    (void)pull;
+    return 0;
+}
+
+void bus_pull_free(struct bus_pull **pull)
+{
+    (void)pull;
+}
+
+static void take_delivery(int g, const Herald__V1__Delivery *delivery)
+{
+    t.deliveries[g]++;
+    for (size_t i = 0; i < delivery->n_targets; i++) {
+        struct arrival *arrival = &t.inbox[g][t.arrived[g]++ % INBOX];
+        snprintf(arrival->id, FAKE_NAME, "%s", delivery->id);
+        snprintf(arrival->user, FAKE_NAME, "%s", delivery->targets[i]->user);
+        arrival->slot = delivery->targets[i]->slot;
+        arrival->slot_generation = delivery->targets[i]->slot_generation;
+        if (t.on_arrival)
+            t.on_arrival(g, arrival, delivery->class_ == HERALD__V1__CLASS__CLASS_DURABLE);
+    }
+}
+
+enum err bus_push_send(struct bus_push *push, void *bytes, size_t len)
+{
+    Herald__V1__Envelope *envelope = herald__v1__envelope__unpack(NULL, len, bytes);
+    int g = push->gateway;
+    CHECK(envelope);
+    t.envelopes[g]++;
+    for (size_t i = 0; i < envelope->n_pokes; i++) {
+        t.pokes[g]++;
+        snprintf(t.poked, sizeof(t.poked), "%s", envelope->pokes[i]->user);
+        if (t.on_poke)
+            t.on_poke(g, envelope->pokes[i]->user);
+    }
+    for (size_t i = 0; i < envelope->n_deliveries; i++)
+        take_delivery(g, envelope->deliveries[i]);
+    herald__v1__envelope__free_unpacked(envelope, NULL);
+    free(bytes);
+    return ERR_OK;
+}
+
+void bus_push_free(struct bus_push **push)
+{
+    free(*push);
+    *push = NULL;
+}
+
+/* --- the rest of the world --- */
+
+static void on_outcome(void *arg, const struct outcome *outcome)
+{
+    (void)arg;
+    t.last_kind = outcome->kind;
+    snprintf(t.last_reason, sizeof(t.last_reason), "%s", outcome->reason ? outcome->reason : "");
+    for (int i = 0; i < t.record_count; i++)
+        if (t.records[i]->source.at == outcome->source)
+            t.outcomes[i]++;
+}
+
+static void on_full(void *arg)
+{
+    (void)arg;
+    t.fulls++;
+}
+
+static void on_room(void *arg)
+{
+    (void)arg;
+    t.rooms++;
+}
+
+static const char *gateway_name(int g)
+{
+    static const char *const names[GATEWAYS] = {"gw0", "gw1", "gw2", "gw3"};
+    return names[g];
+}
+
+static void join(int g)
+{
+    char endpoint[] = "tcp://host:0";
+    endpoint[sizeof(endpoint) - 2] = (char)('0' + g);
+    lanes_joined(dispatch_lanes(t.d), gateway_name(g), ++t.generation[g], endpoint);
+    last_push->on_event(last_push->arg, BUS_CONNECTED); /* never from inside the call */
+}
+
+/* Replies, invalidations and end-of-turn work until nothing moves. */
+static void settle_all(void)
+{
+    for (int i = 0; i < 6; i++) {
+        loop_fake_end_turn(t.loop);
+        fake_deliver_replies();
+        fake_deliver_invalidations();
+    }
+    loop_fake_end_turn(t.loop);
+}
+
+static void set_redis(bool is_up)
+{
+    for (int i = 0; i < FAKE_CONNECTIONS; i++)
+        fake_set_up(fake_connections[i], is_up);
+}
+
+static int setup(void **state)
+{
+    static const struct ledger_events events = {on_outcome, on_full, on_room};
+    static const struct redis_options options = {0};
+    (void)state;
+    memset(&t, 0, sizeof(t));
+    memset(fake_users, 0, sizeof(fake_users));
+    memset(&fake_invalid, 0, sizeof(fake_invalid));
+    for (int u = 0; u < FAKE_USERS; u++)
+        fake_users[u].mark = -1;
+    t.loop = loop_new();
+    t.redis = redis_new(t.loop, &options, "main", NULL, NULL);
+    const struct dispatch_settings settings = {
+        .limits = {.slots = 10000,
+                   .slot_bytes = 1 << 24,
+                   .records = 100,
+                   .record_bytes = 1 << 24,
+                   .wait_ms = {2000, ACK_WAIT}},
+        .lanes = {.router = "rt-r0",
+                  .generation = 9,
+                  .endpoint = "tcp://rt:1",
+                  .messages_max = 50,
+                  .bytes_max = 1 << 20,
+                  .envelope_max = 2000,
+                  .silence_ms = 1 << 30,
+                  .hwm = 100},
+        .mailbox = {.count_max = 1000, .bytes_max = 0, .ttl_ms = 1000000},
+        .resolver = {.redis = &options, .router = "rt-r0", .cache_max = 4},
+    };
+    t.d = dispatch_new(t.loop, (struct bus *)&t, t.redis, &settings, &events, NULL);
+    set_redis(true);
+    for (int g = 0; g < GATEWAYS; g++)
+        join(g);
+    settle_all();
+    assert_true(resolver_is_caching(dispatch_resolver(t.d)));
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    t.on_arrival = NULL;
+    t.on_poke = NULL;
+    redis_free(&t.redis);
+    dispatch_abandon_all(t.d);
+    assert_true(ledger_is_balanced(dispatch_ledger(t.d)));
+    dispatch_free(&t.d);
+    loop_free(&t.loop);
+    for (int i = 0; i < t.record_count; i++) {
+        struct record *record = t.records[i];
+        assert_int_equal(record->refs, BASE_REFS); /* every reference came back */
+        push_release(&record->push);
+        free(record->bytes);
+        free(record);
+    }
+    return 0;
+}
+
+/* --- what a test does --- */
+
+/* A record m<offset> from its JSON text, with %s in place of the id. Its number is the offset. */
+static struct record *accept(const char *json)
+{
+    char text[512];
+    static const struct push_limits limits = {65536, 1000};
+    struct record *record = xcalloc(1, sizeof(*record) + 64);
+    int number = t.record_count;
+    CHECK(number < RECORDS);
+    snprintf(text, sizeof(text), "{\"id\":\"m%d\",%s}", number, json);
+    record->magic = RECORD_MAGIC;
+    record->refs = BASE_REFS + 1;
+    record->bytes = xstrdup(text);
+    record->kafka.topic = "herald.push";
+    record->kafka.offset = number;
+    record->kafka.timestamp_ms = (int64_t)loop_wall_ms(t.loop);
+    record->consumed_ms = loop_now_ms(t.loop);
+    record->cost = (uint32_t)strlen(text);
+    assert_int_equal(push_parse(&record->push, record->bytes, strlen(text), NULL, 0, &limits), PUSH_ERROR_NONE);
+    record->id = record->push.id;
+    int len = snprintf(record->names, 64, "herald.push/0/%d", number);
+    record->source = (struct push_str){record->names, (uint32_t)len};
+    t.records[t.record_count++] = record;
+    dispatch_accept(t.d, record);
+    return record;
+}
+
+static void connect_user(int user, int gateway)
+{
+    struct fake_user *u = &fake_users[user];
+    char name[3] = {'u', (char)('0' + user), '\0'};
+    static uint64_t connections;
+    u->is_online = true;
+    u->generation = t.generation[gateway];
+    u->connection = ++connections;
+    snprintf(u->instance, sizeof(u->instance), "%s", gateway_name(gateway));
+    fake_changed("herald:route:", name);
+}
+
+static void disconnect_user(int user)
+{
+    char name[3] = {'u', (char)('0' + user), '\0'};
+    fake_users[user].is_online = false;
+    fake_changed("herald:route:", name);
+}
+
+static void answer(int g, const struct arrival *arrival, Herald__V1__ResultKind kind)
+{
+    Herald__V1__Result result = HERALD__V1__RESULT__INIT;
+    result.slot = arrival->slot;
+    result.slot_generation = arrival->slot_generation;
+    result.kind = kind;
+    char device[] = "web";
+    if (kind == HERALD__V1__RESULT_KIND__RESULT_ACKED)
+        result.device = device;
+    result.count = 3;
+    dispatch_result(t.d, lanes_number(dispatch_lanes(t.d), gateway_name(g), 3), &result);
+}
+
+#endif
