@@ -6,7 +6,7 @@ import threading
 import time
 import uuid
 
-from confluent_kafka import Consumer, Producer
+from confluent_kafka import Consumer, Producer, TopicPartition
 
 from client import Waiting
 
@@ -46,29 +46,24 @@ class Tail:
     """Everything that reaches a topic from now on (or from the beginning)."""
 
     def __init__(self, bootstrap, topic, from_beginning=False):
-        self.records = Waiting()
+        self.records, self.stopping = Waiting(), threading.Event()
         self.consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": f"test-{uuid.uuid4().hex}",
-                                  "auto.offset.reset": "earliest" if from_beginning else "latest",
-                                  "fetch.wait.max.ms": 20, "enable.auto.commit": False,
-                                  "topic.metadata.refresh.interval.ms": 500,
-                                  "allow.auto.create.topics": True})
-        self.assigned, self.stopping = threading.Event(), threading.Event()
-        self.consumer.subscribe([topic], on_assign=lambda *_: self.assigned.set())
+                                  "fetch.wait.max.ms": 20, "enable.auto.commit": False})
+        self.consumer.assign([self._start(topic, p, from_beginning) for p in self._partitions(topic)])
         self.thread = threading.Thread(target=self._run, daemon=True)
         self.thread.start()
-        assert self.assigned.wait(30), f"no partitions of {topic}"
-        # "latest" is only known once the positions were asked for
-        deadline = time.monotonic() + 10
-        while not from_beginning and any(p.offset < 0 for p in self.consumer.position(self.consumer.assignment())):
-            if time.monotonic() > deadline or not self._anchor():
-                break
 
-    def _anchor(self):
-        for partition in self.consumer.assignment():
-            low, high = self.consumer.get_watermark_offsets(partition, timeout=10)
-            partition.offset = high
-            self.consumer.seek(partition)
-        return False
+    def _partitions(self, topic):
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            found = self.consumer.list_topics(timeout=10).topics.get(topic)
+            if found is not None and found.partitions:
+                return list(found.partitions)
+        raise AssertionError(f"topic {topic} does not exist")
+
+    def _start(self, topic, partition, from_beginning):
+        low, high = self.consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=30)
+        return TopicPartition(topic, partition, low if from_beginning else high)
 
     def _run(self):
         while not self.stopping.is_set():
