@@ -10,6 +10,8 @@ enum {
     SWEEP_SPAN_MAX_MS = 1000
 };
 
+static const double RATE_MIN = 0.05;
+
 struct roster {
     struct roster_settings settings;
     roster_event_fn *on_event;
@@ -147,7 +149,8 @@ static void bury(struct roster *r, struct instance *in, bool has_left, uint64_t 
 static double smooth(double before, uint64_t old_count, uint64_t new_count, uint64_t span_ms)
 {
     double now = new_count > old_count ? (double)(new_count - old_count) * 1000.0 / (double)span_ms : 0;
-    return before > 0 ? (before + now) / 2 : now;
+    double mean = before > 0 ? (before + now) / 2 : now;
+    return mean < RATE_MIN ? 0 : mean; /* else it would only ever come near to 0 */
 }
 
 static void measure(struct instance *in, const Herald__V1__Lease *lease, uint64_t heartbeat_ms)

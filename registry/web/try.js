@@ -102,15 +102,20 @@ function shown(object) {
   return object.token ? { ...object, token: "..." } : object;
 }
 
+// On one line where it fits, else indented.
+function contentText(content) {
+  const short = JSON.stringify(content) ?? "null";
+  return short.length <= 80 ? short : JSON.stringify(content, null, 2);
+}
+
 function showArrival(object, way) {
   const isPush = pushTypes.includes(object.type);
   const isControl = way === "sent" || !(isPush || object.type === "error" || object.type === "reconnect");
-  const text = isPush ? JSON.stringify(object.content, null, 2) : JSON.stringify(shown(object));
+  const text = isPush ? contentText(object.content) : JSON.stringify(shown(object));
   const item = element("li", { hidden: isControl && !byId("show-control").checked },
     element("div", { className: "line" }, element("time", {}, new Date().toLocaleTimeString()), typePill(object, way),
-      ...(way === "received" ? facts(object) : []), element("span", { className: "grow" }),
-      ...(way === "received" ? ackState(object) : [])),
-    element("pre", {}, text ?? "null"));
+      ...(way === "received" ? [...ackState(object), ...facts(object)] : [])),
+    element("pre", {}, text));
   item.dataset.control = isControl;
   byId("arrivals").prepend(item);
   while (byId("arrivals").children.length > ARRIVALS_MAX) byId("arrivals").lastChild.remove();
