@@ -6,7 +6,7 @@ import threading
 import time
 import uuid
 
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 
 from client import Waiting
 
@@ -57,13 +57,18 @@ class Tail:
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
             found = self.consumer.list_topics(timeout=10).topics.get(topic)
-            if found is not None and found.partitions:
+            if found is not None and found.partitions and all(p.leader >= 0 for p in found.partitions.values()):
                 return list(found.partitions)
         raise AssertionError(f"topic {topic} does not exist")
 
     def _start(self, topic, partition, from_beginning):
-        low, high = self.consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=30)
-        return TopicPartition(topic, partition, low if from_beginning else high)
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                low, high = self.consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)
+                return TopicPartition(topic, partition, low if from_beginning else high)
+            except KafkaException:  # a topic that was just made may not have its leader yet
+                assert time.monotonic() < deadline, f"no leader of {topic}/{partition}"
 
     def _run(self):
         while not self.stopping.is_set():

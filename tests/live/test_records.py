@@ -47,9 +47,9 @@ def test_protobuf_record(world, user, tmp_path):
 def compiled(name, folder):
     import importlib.util
     import os
-    import subprocess
+    from grpc_tools import protoc
     proto = os.path.join(os.path.dirname(__file__), "..", "..", "proto")
-    subprocess.run(["protoc", f"--proto_path={proto}", f"--python_out={folder}", f"{name}.proto"], check=True)
+    assert protoc.main(["protoc", f"--proto_path={proto}", f"--python_out={folder}", f"{name}.proto"]) == 0
     spec = importlib.util.spec_from_file_location(f"{name}_pb2", folder / f"{name}_pb2.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
