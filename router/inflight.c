@@ -134,8 +134,8 @@ bool inflight_is_full(const struct inflight *inflight)
 bool inflight_has_room(const struct inflight *inflight)
 {
     const struct inflight_limits *limits = &inflight->limits;
-    return inflight->records <= limits->records - limits->records / 8 - 1 &&
-           inflight->record_bytes <= limits->record_bytes - limits->record_bytes / 8;
+    return inflight->records <= limits->records - limits->records / 4 - 1 &&
+           inflight->record_bytes <= limits->record_bytes - limits->record_bytes / 4;
 }
 
 uint32_t inflight_records(const struct inflight *inflight)

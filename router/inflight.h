@@ -58,7 +58,7 @@ void inflight_enter(struct inflight *inflight, uint64_t bytes);
 void inflight_leave(struct inflight *inflight, uint64_t bytes);
 /* Time to stop consuming. */
 bool inflight_is_full(const struct inflight *inflight);
-/* Enough has left (an eighth of the window) to go on. */
+/* Enough has left (a quarter of the window: what was fetched ahead is fetched again) to go on. */
 bool inflight_has_room(const struct inflight *inflight);
 uint32_t inflight_records(const struct inflight *inflight);
 uint64_t inflight_record_bytes(const struct inflight *inflight);
