@@ -18,7 +18,7 @@ struct kafka_admin {
 struct request {
     unsigned magic;
     struct request *next;
-    char *topic; /* NULL: a ping */
+    char *topic;
     int32_t partitions;
     int tries; /* while brokers answered */
     kafka_admin_fn *fn;
@@ -29,8 +29,7 @@ static struct request *request_add(struct kafka_admin *admin, const char *topic,
 {
     struct request *request = xcalloc(1, sizeof *request);
     *request = (struct request){.magic = REQUEST_MAGIC, .next = admin->first, .fn = fn, .arg = arg};
-    if (topic)
-        request->topic = xstrdup(topic);
+    request->topic = xstrdup(topic);
     admin->first = request;
     return request;
 }
@@ -81,22 +80,14 @@ static void log_creation(const char *topic, rd_kafka_resp_err_t err)
                   F_STR("topic", topic), F_STR("why", rd_kafka_err2str(err)));
 }
 
-static rd_kafka_AdminOptions_t *admin_options(struct kafka_admin *admin, rd_kafka_admin_op_t op,
-                                              struct request *request)
-{
-    char why[128];
-    rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(admin->handle, op);
-    CHECK(!rd_kafka_AdminOptions_set_request_timeout(options, REQUEST_TIMEOUT_MS, why, sizeof why));
-    rd_kafka_AdminOptions_set_opaque(options, request);
-    return options;
-}
-
 static void send_creation(struct kafka_admin *admin, struct request *request)
 {
     char why[256];
     rd_kafka_NewTopic_t *asked = rd_kafka_NewTopic_new(request->topic, request->partitions, -1, why, sizeof why);
     CHECK(asked); /* looked at in kafka_admin_create_topic() */
-    rd_kafka_AdminOptions_t *options = admin_options(admin, RD_KAFKA_ADMIN_OP_CREATETOPICS, request);
+    rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(admin->handle, RD_KAFKA_ADMIN_OP_CREATETOPICS);
+    CHECK(!rd_kafka_AdminOptions_set_request_timeout(options, REQUEST_TIMEOUT_MS, why, sizeof why));
+    rd_kafka_AdminOptions_set_opaque(options, request);
     /* wait on the broker until the topic can be used */
     CHECK(!rd_kafka_AdminOptions_set_operation_timeout(options, REQUEST_TIMEOUT_MS - 1000, why, sizeof why));
     rd_kafka_CreateTopics(admin->handle, &asked, 1, options, admin->queue);
@@ -107,7 +98,7 @@ static void send_creation(struct kafka_admin *admin, struct request *request)
 /* No answer: before any broker was heard of it is asked for again without end, then a few times. */
 static bool is_worth_retry(struct kafka_admin *admin, struct request *request, rd_kafka_resp_err_t err)
 {
-    if (!request->topic || !is_timeout(err) || err == RD_KAFKA_RESP_ERR__DESTROY)
+    if (!is_timeout(err) || err == RD_KAFKA_RESP_ERR__DESTROY)
         return false;
     char *cluster = rd_kafka_clusterid(admin->handle, 0);
     bool is_heard = cluster != NULL;
@@ -126,8 +117,7 @@ static void on_answer(struct kafka_admin *admin, struct request *request, rd_kaf
         send_creation(admin, request);
         return;
     }
-    if (request->topic)
-        log_creation(request->topic, err);
+    log_creation(request->topic, err);
     kafka_admin_fn *fn = request->fn;
     void *fn_arg = request->arg;
     request_free(admin, request);
@@ -143,7 +133,7 @@ static void on_ready(void *arg)
     while ((event = rd_kafka_queue_poll(admin->queue, 0))) {
         struct request *request = rd_kafka_event_opaque(event);
         MAGIC_CHECK(request, REQUEST_MAGIC);
-        rd_kafka_resp_err_t err = request->topic ? topic_error(event) : rd_kafka_event_error(event);
+        rd_kafka_resp_err_t err = topic_error(event);
         rd_kafka_event_destroy(event);
         on_answer(admin, request, err);
     }
@@ -188,14 +178,4 @@ void kafka_admin_create_topic(struct kafka_admin *admin, const char *topic, int3
     struct request *request = request_add(admin, topic, fn, arg);
     request->partitions = partitions;
     send_creation(admin, request);
-}
-
-void kafka_admin_ping(struct kafka_admin *admin, const char *group, kafka_admin_fn *fn, void *arg)
-{
-    struct request *request = request_add(admin, NULL, fn, arg);
-    rd_kafka_AdminOptions_t *options = admin_options(admin, RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS, request);
-    rd_kafka_ListConsumerGroupOffsets_t *asked = rd_kafka_ListConsumerGroupOffsets_new(group, NULL);
-    rd_kafka_ListConsumerGroupOffsets(admin->handle, &asked, 1, options, admin->queue);
-    rd_kafka_ListConsumerGroupOffsets_destroy(asked);
-    rd_kafka_AdminOptions_destroy(options);
 }

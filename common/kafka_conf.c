@@ -158,3 +158,13 @@ void kafka_wake_release(struct kafka_wake *wake)
     close(wake->fd);
     wake->fd = -1;
 }
+
+/* Without time to wait, the answer cannot be in; but what is missing tells: a broker to ask, or only its answer. */
+bool kafka_is_connected(rd_kafka_t *handle)
+{
+    const struct rd_kafka_metadata *metadata = NULL;
+    rd_kafka_resp_err_t err = rd_kafka_metadata(handle, 0, NULL, &metadata, 0);
+    if (metadata)
+        rd_kafka_metadata_destroy(metadata);
+    return err == RD_KAFKA_RESP_ERR__TIMED_OUT || err == RD_KAFKA_RESP_ERR_NO_ERROR;
+}

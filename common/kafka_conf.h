@@ -33,7 +33,11 @@ void kafka_wake_init(struct kafka_wake *wake, struct loop *loop, loop_fn *fn, vo
 void kafka_wake_attach(struct kafka_wake *wake, rd_kafka_queue_t *queue);
 void kafka_wake_release(struct kafka_wake *wake);
 
-/* Requests to the cluster beside the records: creating topics, asking whether it is there. */
+/* Is a broker connected now? Does not block. */
+bool kafka_is_connected(rd_kafka_t *handle);
+
+/* Creating topics. (Requests to a group's coordinator are not made: those of librdkafka 2.0.2 abort the process when
+ * the coordinator stays away.) */
 struct kafka_admin;
 /* is_answered: a broker answered, whatever it said; else the time was up. */
 typedef void kafka_admin_fn(void *arg, bool is_answered);
@@ -43,7 +47,5 @@ void kafka_admin_free(struct kafka_admin **admin);
 /* Asks until a broker has answered; what cannot be done is logged. fn may be NULL. */
 void kafka_admin_create_topic(struct kafka_admin *admin, const char *topic, int32_t partitions, kafka_admin_fn *fn,
                               void *arg);
-/* Asks the group's coordinator for something cheap. */
-void kafka_admin_ping(struct kafka_admin *admin, const char *group, kafka_admin_fn *fn, void *arg);
 
 #endif

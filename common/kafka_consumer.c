@@ -5,7 +5,7 @@
 #include "kafka_group.h"
 #include "log.h"
 
-enum { CONSUMER_MAGIC = 0x4b434f4e, POLL_MS = 250, PING_MS = 1000, CLOSE_MS = 5000, PATIENCE_MS = 1000 };
+enum { CONSUMER_MAGIC = 0x4b434f4e, POLL_MS = 250, PING_MS = 500, CLOSE_MS = 5000, PATIENCE_MS = 1000 };
 
 struct kafka_consumer {
     unsigned magic;
@@ -22,7 +22,7 @@ struct kafka_consumer {
     struct loop_timer *ping_timer;     /* runs while down */
     struct loop_timer *patience_timer; /* for the topic to be created */
     rd_kafka_message_t **batch;
-    bool is_up, is_up_known, is_pinging;
+    bool is_up, is_up_known;
     bool is_subscribed;
 };
 
@@ -38,27 +38,16 @@ static void set_up(struct kafka_consumer *consumer, bool is_up)
         consumer->group.events.state(consumer->group.arg, is_up);
 }
 
-static void on_pong(void *arg, bool is_answered)
-{
-    struct kafka_consumer *consumer = arg;
-    MAGIC_CHECK(consumer, CONSUMER_MAGIC);
-    consumer->is_pinging = false;
-    set_up(consumer, is_answered);
-    if (!is_answered)
-        loop_timer_start(consumer->ping_timer, PING_MS, 0);
-    else if (!consumer->is_subscribed)
-        loop_timer_start(consumer->patience_timer, PATIENCE_MS, 0);
-}
-
 /* librdkafka tells when all brokers are down, but not when one is back. */
 static void ping(void *arg)
 {
     struct kafka_consumer *consumer = arg;
     MAGIC_CHECK(consumer, CONSUMER_MAGIC);
-    if (consumer->is_pinging)
-        return;
-    consumer->is_pinging = true;
-    kafka_admin_ping(consumer->admin, consumer->group_id, on_pong, consumer);
+    set_up(consumer, kafka_is_connected(consumer->handle));
+    if (!consumer->is_up)
+        loop_timer_start(consumer->ping_timer, PING_MS, 0);
+    else if (!consumer->is_subscribed)
+        loop_timer_start(consumer->patience_timer, PATIENCE_MS, 0);
 }
 
 static void on_error(rd_kafka_t *handle, int err, const char *reason, void *opaque)
@@ -272,7 +261,7 @@ static void start(struct kafka_consumer *consumer, int32_t create_partitions)
         kafka_admin_create_topic(consumer->admin, consumer->group.topic, create_partitions, on_topic, consumer);
     else
         subscribe(consumer);
-    ping(consumer);
+    loop_timer_start(consumer->ping_timer, PING_MS, 0);
 }
 
 enum err kafka_consumer_new(struct loop *loop, const struct kafka_consumer_settings *settings,
