@@ -84,7 +84,8 @@ struct kafka_consumer_settings {
 enum err kafka_consumer_new(struct loop *loop, const struct kafka_consumer_settings *settings,
                             const struct kafka_consumer_events *events, void *arg,
                             struct kafka_consumer **consumer_r) MUST_CHECK;
-/* Leaves the group (revoked() is called for what is held), waits at most 5 s. All records must have been freed by then. */
+/* Leaves the group (revoked() is called for what is held), waits at most 5 s. All records must have been freed by then.
+ */
 void kafka_consumer_free(struct kafka_consumer **consumer);
 void kafka_record_free(struct kafka_record *record);
 /* Headers of a record, in order, borrowed from it. Returns how many there are; fills at most `max`. */

@@ -217,12 +217,13 @@ static void on_patience_end(void *arg)
 
 static rd_kafka_t *open_handle(struct kafka_consumer *consumer, const struct kafka_consumer_settings *settings)
 {
+    /* when more than this is queued, librdkafka looks again only after a second: it has to be work for that long */
     static const struct kafka_property preset[] = {{"partition.assignment.strategy", "cooperative-sticky"},
                                                    {"fetch.wait.max.ms", "10"},
                                                    {"fetch.min.bytes", "1"},
                                                    {"fetch.error.backoff.ms", "100"},
-                                                   {"queued.min.messages", "20000"},
-                                                   {"queued.max.messages.kbytes", "16384"},
+                                                   {"queued.min.messages", "1000000"},
+                                                   {"queued.max.messages.kbytes", "65536"},
                                                    {"fetch.max.bytes", "16777216"},
                                                    {"topic.metadata.refresh.interval.ms", "10000"},
                                                    {"session.timeout.ms", "10000"},
