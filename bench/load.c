@@ -6,8 +6,8 @@
  *     herald-load --gateway HOST:PORT[,..] --connections N [--brokers B --rate R --seconds S --class volatile|durable]
  *                 [--all] [--size BYTES] [--hold] [--raw PORT]
  *
- * Prints "ready" when all are connected and waits for a line on standard input (so that the caller can look at memory and
- * CPU), then runs and prints one JSON object. --raw: bare TCP connections that only read (for herald-floor).
+ * Prints "ready" when all are connected and waits for a line on standard input (so that the caller can look at memory
+ * and CPU), then runs and prints one JSON object. --raw: bare TCP connections that only read (for herald-floor).
  */
 #include <errno.h>
 #include <getopt.h>
@@ -18,14 +18,19 @@
 
 #include "bench/load.h"
 
-static const struct option long_options[] = {
-    {"gateway", required_argument, NULL, 'g'}, {"connections", required_argument, NULL, 'n'},
-    {"brokers", required_argument, NULL, 'b'}, {"rate", required_argument, NULL, 'r'},
-    {"seconds", required_argument, NULL, 's'}, {"class", required_argument, NULL, 'c'},
-    {"size", required_argument, NULL, 'z'},    {"hold", no_argument, NULL, 'h'},
-    {"raw", required_argument, NULL, 'R'},     {"prefix", required_argument, NULL, 'p'},
-    {"secret", required_argument, NULL, 'S'},  {"all", no_argument, NULL, 'a'},
-    {NULL, 0, NULL, 0}};
+static const struct option long_options[] = {{"gateway", required_argument, NULL, 'g'},
+                                             {"connections", required_argument, NULL, 'n'},
+                                             {"brokers", required_argument, NULL, 'b'},
+                                             {"rate", required_argument, NULL, 'r'},
+                                             {"seconds", required_argument, NULL, 's'},
+                                             {"class", required_argument, NULL, 'c'},
+                                             {"size", required_argument, NULL, 'z'},
+                                             {"hold", no_argument, NULL, 'h'},
+                                             {"raw", required_argument, NULL, 'R'},
+                                             {"prefix", required_argument, NULL, 'p'},
+                                             {"secret", required_argument, NULL, 'S'},
+                                             {"all", no_argument, NULL, 'a'},
+                                             {NULL, 0, NULL, 0}};
 
 static uint64_t number(const char *text)
 {
@@ -43,19 +48,44 @@ static void parse(struct load_plan *plan, int argc, char **argv)
     int c;
     while ((c = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
         switch (c) {
-        case 'g': plan->gateways = optarg; break;
-        case 'n': plan->connections = (uint32_t)number(optarg); break;
-        case 'b': plan->brokers = optarg; break;
-        case 'r': plan->rate = number(optarg); break;
-        case 's': plan->seconds = number(optarg); break;
-        case 'c': plan->is_durable = strcmp(optarg, "durable") == 0; break;
-        case 'z': plan->size = number(optarg); break;
-        case 'h': plan->is_hold = true; break;
-        case 'a': plan->is_all = true; break;
-        case 'R': plan->raw_port = (uint16_t)number(optarg); break;
-        case 'p': plan->prefix = optarg; break;
-        case 'S': plan->secret = optarg; break;
-        default: exit(2);
+        case 'g':
+            plan->gateways = optarg;
+            break;
+        case 'n':
+            plan->connections = (uint32_t)number(optarg);
+            break;
+        case 'b':
+            plan->brokers = optarg;
+            break;
+        case 'r':
+            plan->rate = number(optarg);
+            break;
+        case 's':
+            plan->seconds = number(optarg);
+            break;
+        case 'c':
+            plan->is_durable = strcmp(optarg, "durable") == 0;
+            break;
+        case 'z':
+            plan->size = number(optarg);
+            break;
+        case 'h':
+            plan->is_hold = true;
+            break;
+        case 'a':
+            plan->is_all = true;
+            break;
+        case 'R':
+            plan->raw_port = (uint16_t)number(optarg);
+            break;
+        case 'p':
+            plan->prefix = optarg;
+            break;
+        case 'S':
+            plan->secret = optarg;
+            break;
+        default:
+            exit(2);
         }
     }
     if (!plan->gateways && !plan->raw_port) {

@@ -59,10 +59,11 @@ static void send_request(struct load *load, struct load_conn *conn, uint32_t i)
     uint64_t now = (uint64_t)time(NULL);
     char *token = jwt_sign_hs256(&(struct jwt_claims){.user = user, .issued_s = now, .expires_s = now + TOKEN_TTL_S},
                                  load->plan.secret, strlen(load->plan.secret));
-    int len = snprintf(request, sizeof(request),
-                       "GET /ws?device=bench&token=%s HTTP/1.1\r\nHost: bench\r\nUpgrade: websocket\r\n"
-                       "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
-                       token);
+    int len = snprintf(
+        request, sizeof(request),
+        "GET /ws?device=bench&token=%s HTTP/1.1\r\nHost: bench\r\nUpgrade: websocket\r\n"
+        "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+        token);
     free(token);
     CHECK(send(conn->fd, request, (size_t)len, MSG_NOSIGNAL) == len);
 }
@@ -84,7 +85,8 @@ static bool open_one(struct load *load, uint32_t i)
         send_request(load, conn, i);
     }
     fcntl(conn->fd, F_SETFL, O_NONBLOCK);
-    return epoll_ctl(load->epoll, EPOLL_CTL_ADD, conn->fd, &(struct epoll_event){.events = EPOLLIN, .data.u32 = i}) == 0;
+    return epoll_ctl(load->epoll, EPOLL_CTL_ADD, conn->fd, &(struct epoll_event){.events = EPOLLIN, .data.u32 = i}) ==
+           0;
 }
 
 bool load_connect(struct load *load)

@@ -54,7 +54,8 @@ static bool produce_one(struct kafka_producer *producer, const struct load_plan 
     int len = record_text(plan, i, due_us, text, sizeof(text));
     int key_len = snprintf(key, sizeof(key), "%s%lu", plan->prefix,
                            plan->is_all ? 0 : (unsigned long)(i % plan->connections));
-    return kafka_produce(producer, "herald.push", key, (size_t)key_len, text, (size_t)len, NULL, 0, NULL, NULL) == ERR_OK;
+    return kafka_produce(producer, "herald.push", key, (size_t)key_len, text, (size_t)len, NULL, 0, NULL, NULL) ==
+           ERR_OK;
 }
 
 struct spin {

@@ -13,7 +13,7 @@ _Noreturn void check_failed(const char *expr, const char *file, int line);
 #define CHECK(expr) ((expr) ? (void)0 : check_failed(#expr, __FILE__, __LINE__))
 
 /* Long-lived structs begin with a magic word; look at it wherever a void * comes back from a callback. */
-#define MAGIC_CHECK(p, word) CHECK((p) != NULL && (p)->magic == (word))
+#define MAGIC_CHECK(p, word) CHECK((p)->magic == (word))
 
 /* malloc and friends that never return NULL: running out of memory ends the process (memory-pressure levels act
  * long before that). Sizes here are never taken unchecked from the network. */
