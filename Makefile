@@ -48,7 +48,7 @@ registry_SRCS := $(addprefix registry/, \
 
 ctl_SRCS := $(addprefix registry/ctl/, \
     main.c command.c arguments.c client.c http.c url.c table_print.c show.c screen.c \
-    cmd_instances.c cmd_user.c cmd_users.c cmd_stats.c cmd_topics.c cmd_watch.c cmd_token.c)
+    cmd_instances.c cmd_user.c cmd_users.c cmd_stats.c cmd_topics.c cmd_watch.c cmd_token.c cmd_health.c)
 
 bench_SRCS := $(addprefix bench/, load.c load_conn.c load_run.c)
 devbroker_SRCS := deploy/local/kafka_devbroker.c

@@ -26,6 +26,10 @@ const struct command commands[] = {
      "Prints a JWT (HS256) with which a client may connect as that user. Needs no registry.\n"
      "The secret is --secret, else HERALD_AUTH_SECRET, else that of a local development cluster.\n",
      TAKES(USER) | TAKES(DEVICE) | TAKES(TTL) | TAKES(SECRET), 0, 0, cmd_token},
+    {"health", "URL", "does this daemon say that it is ready",
+     "Asks URL (http://host:port, or with a path; /readyz when it has none) and prints ok when the answer is 200.\n"
+     "Else exit status 1, and the reason. Needs no registry; for health checks of containers. Gives up after 2s.\n",
+     0, 1, 1, cmd_health},
     {0},
 };
 

@@ -2,7 +2,7 @@
 _heraldctl()
 {
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} command="" i
-    local commands="instances user users stats topics watch token help"
+    local commands="instances user users stats topics watch token health help"
     local for_all="--registry --timeout --json --help --version"
     local with_value=" --registry --timeout --state --ids --user --device --ttl --secret --interval --count "
 
@@ -32,6 +32,8 @@ _heraldctl()
             token) own="--user --device --ttl --secret" ;;
         esac
         COMPREPLY=($(compgen -W "$own $for_all" -- "$word"))
+    elif [[ $command == health ]]; then
+        COMPREPLY=($(compgen -W "http://127.0.0.1:9080/readyz http://127.0.0.1:9180/readyz http://127.0.0.1:9280/readyz" -- "$word"))
     elif [[ -z $command || $command == help ]]; then
         COMPREPLY=($(compgen -W "$commands" -- "$word"))
     fi
