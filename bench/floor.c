@@ -66,6 +66,8 @@ int main(int argc, char **argv)
     int *fds = xcalloc((size_t)count, sizeof(int)), epoll = epoll_create1(EPOLL_CLOEXEC);
     char frame[FRAME_LEN] = {(char)0x81, FRAME_LEN - 2};
     memset(frame + 2, 'x', FRAME_LEN - 2);
+    printf("listening\n");
+    fflush(stdout);
 
     for (long i = 0; i < count; i++) {
         fds[i] = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);

@@ -77,7 +77,8 @@ void load_run(struct load *load)
     loop_task_init(&spinning.task, spin, &spinning);
     loop_defer(loop, &spinning.task);
     struct kafka_producer *producer;
-    char *no_delay[] = {"linger.ms=0"};
+    static char linger[] = "linger.ms=0";
+    char *no_delay[] = {linger};
     struct kafka_options options = {.brokers = (char *)load->plan.brokers, .properties = {no_delay, 1}};
     bool is_raw = load->plan.raw_port != 0;
     if (is_raw) {
