@@ -33,11 +33,11 @@ enum err bus_pull_bind(struct bus *bus, const char *endpoint, int hwm, size_t ma
 uint16_t bus_pull_port(const struct bus_pull *pull);
 void bus_pull_free(struct bus_pull **pull);
 
-/* Connects to an endpoint; reconnects by itself (100 ms .. 1 s). Until BUS_CONNECTED and from BUS_DISCONNECTED on a send is ERR_FULL, so
- * that a lane fails fast instead of queueing to nobody (ZMQ_IMMEDIATE); what was queued when a connection broke is
- * lost. BUS_CONNECTED comes after the ZeroMQ handshake; the two events alternate. on_event and on_room may be NULL;
- * on_room is called when a send that said ERR_FULL may be tried again. Both may free the push. ERR_INVALID: not an
- * endpoint; ERR_FULL: no more sockets. */
+/* Connects to an endpoint; reconnects by itself (100 ms .. 1 s). Until BUS_CONNECTED and from BUS_DISCONNECTED on a
+ * send is ERR_FULL, so that a lane fails fast instead of queueing to nobody (ZMQ_IMMEDIATE); what was queued when a
+ * connection broke is lost. BUS_CONNECTED comes after the ZeroMQ handshake; the two events alternate. on_event and
+ * on_room may be NULL; on_room is called when a send that said ERR_FULL may be tried again. Both may free the push.
+ * ERR_INVALID: not an endpoint; ERR_FULL: no more sockets. */
 enum err bus_push_connect(struct bus *bus, const char *endpoint, int hwm, bus_event_fn *on_event, loop_fn *on_room,
                           void *arg, struct bus_push **push_r) MUST_CHECK;
 /* Takes a malloc()ed buffer, to be freed by the bus also on error. Never blocks, never calls back. ERR_FULL: high-water

@@ -9,6 +9,7 @@
 #include "redis_script.h"
 
 enum { MAGIC = 0x4c454153, KEY_BYTES = 256, DIGITS_MAX = 20 };
+enum { REPLY_REFUSED, REPLY_RENEWED, REPLY_WAS_NOT_THERE }; /* lease_renew.lua */
 
 struct lease {
     uint32_t magic;
@@ -18,6 +19,7 @@ struct lease {
     char key[KEY_BYTES], generation[DIGITS_MAX + 1], ttl[DIGITS_MAX + 1];
     lease_fill_fn *fill;
     lease_lost_fn *lost;
+    lease_vanished_fn *vanished;
     void *arg;
     struct loop_timer *timer;
     uint64_t renewed_ms;
@@ -86,6 +88,17 @@ static void destroy(struct lease *lease)
     free(lease);
 }
 
+static void confirmed(struct lease *lease, bool was_not_there)
+{
+    bool has_vanished = was_not_there && lease->renewed_ms > 0;
+    lease->renewed_ms = loop_wall_ms(lease->loop);
+    if (!has_vanished)
+        return;
+    log_warn("the lease had vanished from redis", F_STR("instance", lease->body->instance));
+    if (lease->vanished)
+        lease->vanished(lease->arg);
+}
+
 static void renewed(void *arg, enum err err, const struct redis_reply *reply)
 {
     struct lease *lease = arg;
@@ -98,8 +111,9 @@ static void renewed(void *arg, enum err err, const struct redis_reply *reply)
     }
     if (err != ERR_OK || lease->is_lost)
         return; /* the next one may get through; redis.c has logged it */
-    if (redis_reply_int(reply)) {
-        lease->renewed_ms = loop_wall_ms(lease->loop);
+    int64_t answer = redis_reply_int(reply);
+    if (answer != REPLY_REFUSED) {
+        confirmed(lease, answer == REPLY_WAS_NOT_THERE);
         return;
     }
     lease->is_lost = true;
@@ -166,6 +180,11 @@ struct lease *lease_new(struct loop *loop, struct redis *redis, const Herald__V1
     lease->timer = loop_timer_new(loop, on_timer, lease);
     loop_timer_start(lease->timer, 0, 0);
     return lease;
+}
+
+void lease_on_vanished(struct lease *lease, lease_vanished_fn *vanished)
+{
+    lease->vanished = vanished;
 }
 
 uint64_t lease_renewed_ms(const struct lease *lease)

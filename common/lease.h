@@ -25,10 +25,17 @@ typedef void lease_fill_fn(void *arg, Herald__V1__Lease *lease);
 /* A live lease of this name has a higher generation: this process must not go on under it. Called once; renewing has
  * ended. lease_free() may be called inside. */
 typedef void lease_lost_fn(void *arg);
+/* Redis did not have the lease any more although it was renewed before: Redis was emptied (or this process stood still
+ * for longer than the lease lives), so whatever else this process wrote there may be gone too. The lease is there
+ * again.
+ */
+typedef void lease_vanished_fn(void *arg);
 
 /* body is copied: instance, generation, role, endpoint, url, admin, version. Starts renewing as soon as redis is up. */
 struct lease *lease_new(struct loop *loop, struct redis *redis, const Herald__V1__Lease *body, lease_fill_fn *fill,
                         lease_lost_fn *lost, void *arg);
+/* Without it nobody is told. arg is that of lease_new(). */
+void lease_on_vanished(struct lease *lease, lease_vanished_fn *vanished);
 /* Renew now (a counter that others should see soon has changed; after a reconnection). */
 void lease_renew(struct lease *lease);
 /* Wall-clock ms of the last renewal that Redis confirmed; 0: never. */

@@ -7,7 +7,7 @@ static struct loop *loop;
 static struct loop_timer *ticker;
 static struct redis *r;
 
-static int fills, losses;
+static int fills, losses, vanishings;
 
 static void fill(void *arg, Herald__V1__Lease *body)
 {
@@ -20,6 +20,12 @@ static void lost(void *arg)
     losses++;
     if (arg)
         lease_free(arg);
+}
+
+static void vanished(void *arg)
+{
+    (void)arg;
+    vanishings++;
 }
 
 static Herald__V1__Lease body_of(uint64_t generation)
@@ -126,6 +132,28 @@ static void test_goes_on_after_redis_came_back(void **state)
     ASK(loop, r, "PING");
 }
 
+static void test_tells_that_redis_was_emptied(void **state)
+{
+    (void)state;
+    Herald__V1__Lease body = body_of(100);
+    vanishings = losses = 0;
+    struct lease *lease = lease_new(loop, r, &body, NULL, lost, NULL);
+    lease_on_vanished(lease, vanished);
+    TURN_UNTIL(loop, lease_renewed_ms(lease));
+    lease_renew(lease);
+    ASK(loop, r, "PING");
+    assert_int_equal(vanishings, 0); /* not at the first time, and not while it is there */
+    ASK(loop, r, "FLUSHALL");
+    TURN_UNTIL(loop, vanishings); /* by the timer */
+    assert_int_equal(connections_told(), 0);
+    assert_string_equal(ASK(loop, r, "EXISTS", "herald:lease:gw1-0"), "1");
+    lease_renew(lease);
+    ASK(loop, r, "PING");
+    assert_int_equal(vanishings, 1);
+    assert_int_equal(losses, 0);
+    lease_free(&lease);
+}
+
 static void test_values(void **state)
 {
     (void)state;
@@ -186,6 +214,7 @@ int main(void)
         cmocka_unit_test(test_renews_by_itself),
         cmocka_unit_test(test_lower_generation_is_told_that_it_lost),
         cmocka_unit_test(test_goes_on_after_redis_came_back),
+        cmocka_unit_test(test_tells_that_redis_was_emptied),
         cmocka_unit_test(test_values),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

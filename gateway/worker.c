@@ -96,6 +96,14 @@ static void on_redis_state(void *arg, bool is_up)
     tell_ready(w);
 }
 
+static void on_lease_vanished(void *arg)
+{
+    struct worker *w = arg;
+    MAGIC_CHECK(w, WORKER_MAGIC);
+    if (w->state == WORKER_RUNNING)
+        sessions_redis_emptied(w->sessions);
+}
+
 static uint32_t load_permille(struct worker *w)
 {
     struct rusage usage;
@@ -289,6 +297,7 @@ static void start_lease(struct worker *w)
     body.started_ms = loop_wall_ms(w->loop);
     w->cpu_at_ms = loop_now_ms(w->loop);
     w->lease = lease_new(w->loop, w->redis, &body, fill_lease, on_lease_lost, w);
+    lease_on_vanished(w->lease, on_lease_vanished);
 }
 
 static bool start_parts(struct worker *w)

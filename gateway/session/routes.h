@@ -1,7 +1,7 @@
 /*
  * The routes of this worker's sessions in Redis: user and device -> instance, generation, connection. Registered when a
  * session opens, refreshed at a third of their life (jittered, so evenly over time), removed by compare-and-delete, and
- * all registered again, spread over some seconds, when Redis came back: it may have come back empty.
+ * all registered again, spread over some seconds, when Redis came back (it may have come back empty) or was emptied.
  */
 #ifndef HERALD_GATEWAY_SESSION_ROUTES_H
 #define HERALD_GATEWAY_SESSION_ROUTES_H
@@ -20,7 +20,7 @@ void routes_free(struct routes **routes);
 void routes_register(struct session *s);
 /* At its end; is_removal: the route, too, should go. */
 void routes_forget(struct session *s, bool is_removal);
-/* Redis came back: everyone registers again. */
+/* Redis came back or was emptied: everyone registers again. */
 void routes_renew_all(struct routes *routes);
 void routes_tick(struct routes *routes, uint64_t now_ms);
 

@@ -122,12 +122,23 @@ void sessions_kick(struct sessions *sessions, const char *user, size_t user_len,
         session_close(s, CLOSE_REPLACED, "replaced by a newer connection of this device");
 }
 
+static void register_again(struct sessions *sessions, const char *why)
+{
+    if (sessions->count == 0)
+        return;
+    log_info("sessions register again", F_STR("why", why), F_UINT("sessions", sessions->count));
+    routes_renew_all(sessions->routes);
+}
+
 void sessions_redis_state(struct sessions *sessions, bool is_up)
 {
-    if (is_up && sessions->count > 0) {
-        log_info("redis is back, sessions register again", F_UINT("sessions", sessions->count));
-        routes_renew_all(sessions->routes);
-    }
+    if (is_up)
+        register_again(sessions, "redis is back");
+}
+
+void sessions_redis_emptied(struct sessions *sessions)
+{
+    register_again(sessions, "redis was emptied");
 }
 
 /* --- its life --------------------------------------------------------------------------------------------------------

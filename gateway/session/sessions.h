@@ -82,6 +82,8 @@ struct sessions *sessions_new(const struct sessions_parts *parts);
 void sessions_free(struct sessions **sessions);
 /* To be called with the state of `redis`. */
 void sessions_redis_state(struct sessions *sessions, bool is_up);
+/* Redis has lost what was in it, without a reconnection. */
+void sessions_redis_emptied(struct sessions *sessions);
 
 /* For conns_new(), with the sessions as their argument. */
 extern const struct conn_events sessions_conn_events;
