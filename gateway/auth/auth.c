@@ -112,7 +112,16 @@ static enum err fill_identity(const char *user, size_t user_len, const char *dev
     identity_r->user[user_len] = '\0';
     memcpy(identity_r->device, device, device_len);
     identity_r->device[device_len] = '\0';
+    identity_r->expires_ms = 0;
     return ERR_OK;
+}
+
+/* When this token would not be accepted any more; 0: never, or not in any lifetime. */
+static uint64_t expires_ms(const struct auth_settings *settings, const struct jwt *jwt)
+{
+    bool is_far = jwt->expires_s >= INT64_MAX / 1000 - settings->leeway_ms;
+    return jwt->has_expiry && jwt->expires_s > 0 && !is_far ? (uint64_t)(jwt->expires_s * 1000 + settings->leeway_ms)
+                                                            : 0;
 }
 
 static enum err check_jwt(const struct auth *auth, const struct auth_claim *claim, const struct jwt *jwt,
@@ -130,7 +139,10 @@ static enum err check_jwt(const struct auth *auth, const struct auth_claim *clai
         return ERR_REFUSED;
     const char *device = jwt->device ? jwt->device : claim->device ? claim->device : settings->device_default;
     size_t device_len = !jwt->device && claim->device ? claim->device_len : strlen(device);
-    return fill_identity(jwt->user, strlen(jwt->user), device, device_len, identity_r, why_r);
+    enum err err = fill_identity(jwt->user, strlen(jwt->user), device, device_len, identity_r, why_r);
+    if (err == ERR_OK && settings->is_closed_on_expiry)
+        identity_r->expires_ms = expires_ms(settings, jwt);
+    return err;
 }
 
 static enum err check_none(const struct auth *auth, const struct auth_claim *claim, struct identity *identity_r,

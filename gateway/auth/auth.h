@@ -20,9 +20,10 @@ struct auth_settings {
     int algorithm; /* enum jwt_alg */
     char *secret, *key_file;
     int64_t leeway_ms;
-    int64_t token_max;     /* bytes */
-    bool is_expiry_needed; /* refuse tokens without exp */
-    char *device_default;  /* where neither the client nor the token names one */
+    int64_t token_max;        /* bytes */
+    bool is_expiry_needed;    /* refuse tokens without exp */
+    bool is_closed_on_expiry; /* a session ends with its token */
+    char *device_default;     /* where neither the client nor the token names one */
 };
 
 struct auth;

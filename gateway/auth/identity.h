@@ -3,11 +3,13 @@
 #define HERALD_GATEWAY_AUTH_IDENTITY_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 enum { USER_LEN_MAX = 128, DEVICE_LEN_MAX = 64 };
 
 struct identity {
     char user[USER_LEN_MAX + 1], device[DEVICE_LEN_MAX + 1];
+    uint64_t expires_ms; /* wall clock: when the session has to end; 0: never */
 };
 
 /* NULL when fit, else what is wrong with it. Not empty, at most so many bytes, valid UTF-8, no control characters; in

@@ -1,19 +1,40 @@
 #include <string.h>
 
+#include "gateway/session/expiry.h"
 #include "gateway/session/guest.h"
 #include "gateway/session/handlers.h"
 #include "gateway/session/login.h"
 #include "gateway/session/replies.h"
 
+/* A further token: it may replace the one that the session came with, before that expires. */
+static bool renew(struct client_call *call, struct auth_claim *claim)
+{
+    struct session *s = call->session;
+    struct identity identity;
+    const char *why = NULL;
+    claim->device = s->device;
+    claim->device_len = s->device_len;
+    enum err err = auth_check(s->sessions->auth, claim, loop_wall_ms(s->sessions->loop), &identity, &why);
+    if (err == ERR_OK && strcmp(identity.user, s->user->name) != 0)
+        why = "the token is another user's";
+    if (why) {
+        handlers_refuse(call, 401, why);
+        return false;
+    }
+    expiry_set(s, identity.expires_ms);
+    return true;
+}
+
 /* {"type":"auth"} behind a token in the upgrade request is common: fine when it says the same. */
-static void repeat(struct client_call *call, const struct auth_claim *claim)
+static void repeat(struct client_call *call, struct auth_claim *claim)
 {
     struct session *s = call->session;
     bool is_same_user = !claim->user || (claim->user_len == s->user->name_len &&
                                          memcmp(claim->user, s->user->name, claim->user_len) == 0);
     if (!is_same_user || (claim->device && !session_is_device(s, claim->device, claim->device_len)))
         handlers_refuse(call, 400, "already authenticated, as somebody else");
-    else if (s->state == SESSION_OPEN)
+    else if ((!claim->token || !auth_is_decidable(s->sessions->auth, claim) || renew(call, claim)) &&
+             s->state == SESSION_OPEN)
         reply_auth_ok(s);
 }
 

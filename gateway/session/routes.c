@@ -11,6 +11,7 @@
 #include "gateway/metrics.h"
 #include "gateway/session/command.h"
 #include "gateway/session/drain.h"
+#include "gateway/session/goodbyes.h"
 #include "gateway/session/sessions.h"
 
 enum { WHEEL_TICK_MS = 200, RETRY_MS = 2000, CHANNEL_MAX = 160 };
@@ -18,6 +19,7 @@ enum { WHEEL_TICK_MS = 200, RETRY_MS = 2000, CHANNEL_MAX = 160 };
 struct routes {
     struct sessions *sessions;
     struct wheel *wheel; /* session.refresh: when to refresh, or to register */
+    struct goodbyes *goodbyes;
     struct redis *kicks; /* subscribed to herald:kick:<instance> */
 };
 
@@ -178,35 +180,18 @@ void routes_renew_all(struct routes *routes)
 void routes_tick(struct routes *routes, uint64_t now_ms)
 {
     wheel_advance(routes->wheel, now_ms);
+    goodbyes_tick(routes->goodbyes);
 }
 
 /* --- removal ---------------------------------------------------------------------------------------------------------
  */
 
-static void on_removed(void *arg, enum err err, const struct redis_reply *reply)
-{
-    (void)arg;
-    if (err == ERR_OK && redis_reply_int(reply) == 1)
-        metric_add_labelled(METRIC_ROUTES, ROUTE_EVENT_REMOVED, 1);
-}
-
 void routes_forget(struct session *s, bool is_removal)
 {
-    struct sessions *sessions = s->sessions;
-    struct command command;
-    wheel_remove(sessions->routes->wheel, &s->refresh);
-    if (!is_removal)
-        return;
-    command_init(&command);
-    command_add_key(&command, "route", s, false);
-    command_add(&command, s->device);
-    command_add(&command, sessions->instance);
-    command_add_uint(&command, sessions->generation);
-    command_add_uint(&command, conn_id(s->conn));
-    /* Redis away: the route stays until it expires. Routers that believe it are answered NOT_HERE meanwhile. */
-    if (redis_script(sessions->redis, REDIS_SCRIPT_ROUTE_REMOVE, on_removed, NULL, 1, command.count, command.words,
-                     command.lens) != ERR_OK)
-        metric_add_labelled(METRIC_ROUTES, ROUTE_EVENT_FAILED, 1);
+    struct routes *routes = s->sessions->routes;
+    wheel_remove(routes->wheel, &s->refresh);
+    if (is_removal)
+        goodbyes_say(routes->goodbyes, s->user->name, s->device, conn_id(s->conn));
 }
 
 /* --- replaced elsewhere ----------------------------------------------------------------------------------------------
@@ -247,6 +232,8 @@ struct routes *routes_new(struct sessions *sessions, const struct redis_options 
     struct routes *routes = xcalloc(1, sizeof *routes);
     char channel[CHANNEL_MAX];
     routes->sessions = sessions;
+    routes->goodbyes = goodbyes_new(sessions->redis, sessions->instance, sessions->generation,
+                                    (uint32_t)sessions->settings.removals_max);
     routes->wheel = wheel_new(WHEEL_TICK_MS, loop_now_ms(sessions->loop), on_due, routes);
     routes->kicks = redis_new(sessions->loop, options, "kicks", on_kicks_state, routes);
     snprintf(channel, sizeof channel, "herald:kick:%s", sessions->instance);
@@ -260,6 +247,7 @@ void routes_free(struct routes **routes)
         return;
     redis_free(&(*routes)->kicks);
     wheel_free(&(*routes)->wheel);
+    goodbyes_free(&(*routes)->goodbyes);
     free(*routes);
     *routes = NULL;
 }

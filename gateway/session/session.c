@@ -8,6 +8,7 @@
 #include "gateway/metrics.h"
 #include "gateway/session/box.h"
 #include "gateway/session/drain.h"
+#include "gateway/session/expiry.h"
 #include "gateway/session/receipt.h"
 #include "gateway/session/replies.h"
 #include "gateway/session/routes.h"
@@ -32,6 +33,8 @@ struct session *session_new(struct sessions *sessions, struct conn *conn, const 
     s->device_len = (uint8_t)device_len;
     memcpy(s->device, identity->device, device_len + 1);
     wheel_entry_init(&s->refresh);
+    wheel_entry_init(&s->expiry);
+    expiry_set(s, identity->expires_ms);
     users_attach(sessions->users, identity->user, strlen(identity->user), s);
     count(sessions, 1);
     drain_open(s);
@@ -229,6 +232,7 @@ void session_end(struct session *s, bool has_successor)
     s->state = SESSION_ENDED;
     metric_add(METRIC_UNACKED_CLOSED, unacked_take_all(&s->unacked, closed, s));
     drain_free(s);
+    expiry_forget(s);
     routes_forget(s, !has_successor);
     users_detach(sessions->users, s);
     count(sessions, -1);

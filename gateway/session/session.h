@@ -47,6 +47,8 @@ struct session {
     uint64_t seq;               /* the last one given */
     uint64_t since_ms;          /* by Redis' clock, at the first registration; 0 before */
     struct wheel_entry refresh; /* of the route */
+    struct wheel_entry expiry;  /* of the token */
+    uint64_t expires_ms;        /* wall clock; 0: never */
     char device[];              /* NUL-terminated */
 };
 

@@ -50,6 +50,12 @@ extern const char *const auth_result_names[],
     X(DRAINS, METRIC_COUNTER, "herald_gateway_drains_total", "Mailbox drains that ended with the session live", NULL,  \
       NULL)                                                                                                            \
     X(POKES, METRIC_COUNTER, "herald_gateway_pokes_total", "Pokes that found a session", NULL, NULL)                   \
+    X(SESSIONS_EXPIRED, METRIC_COUNTER, "herald_gateway_sessions_expired_total",                                       \
+      "Sessions closed because their token expired", NULL, NULL)                                                       \
+    X(GOODBYES, METRIC_GAUGE, "herald_gateway_route_removals_pending",                                                 \
+      "Routes of ended sessions that Redis has not removed yet", NULL, NULL)                                           \
+    X(GOODBYES_LOST, METRIC_COUNTER, "herald_gateway_route_removals_lost_total",                                       \
+      "Routes of ended sessions left to run out: too many were waiting to be removed", NULL, NULL)                     \
     X(ROUTES, METRIC_COUNTER, "herald_gateway_routes_total", "Answers of Redis about routes", "event",                 \
       route_event_names)
 

@@ -7,13 +7,14 @@
 #include "common/log.h"
 #include "gateway/metrics.h"
 #include "gateway/session/drain.h"
+#include "gateway/session/expiry.h"
 #include "gateway/session/guest.h"
 #include "gateway/session/handlers.h"
 #include "gateway/session/login.h"
 #include "gateway/session/receipt.h"
 #include "gateway/session/routes.h"
 
-enum { SESSIONS_MAGIC = 0x5E550002, TICK_MS = 100, ENTRY_MAX = 4 << 20 };
+enum { SESSIONS_MAGIC = 0x5E550002, TICK_MS = 100, EXPIRY_TICK_MS = 500, ENTRY_MAX = 4 << 20 };
 
 static struct sessions *sessions_of(void *arg)
 {
@@ -160,6 +161,7 @@ static void on_tick(void *arg)
     uint64_t now_ms = loop_now_ms(sessions->loop);
     routes_tick(sessions->routes, now_ms);
     wheel_advance(sessions->drain_wheel, now_ms);
+    wheel_advance(sessions->expiry_wheel, now_ms);
 }
 
 struct sessions *sessions_new(const struct sessions_parts *parts)
@@ -176,6 +178,7 @@ struct sessions *sessions_new(const struct sessions_parts *parts)
     sessions->arg = parts->arg;
     sessions->users = users_new();
     sessions->drain_wheel = wheel_new(TICK_MS, loop_now_ms(parts->loop), drain_due, sessions);
+    sessions->expiry_wheel = wheel_new(EXPIRY_TICK_MS, loop_now_ms(parts->loop), expiry_due, sessions);
     push_frame_init(&sessions->entry_frame);
     sessions->entry_arena = link_arena_new(ENTRY_MAX);
     buf_init(&sessions->scratch);
@@ -204,6 +207,7 @@ void sessions_free(struct sessions **sessions)
     loop_timer_free(&t->tick);
     routes_free(&t->routes);
     wheel_free(&t->drain_wheel);
+    wheel_free(&t->expiry_wheel);
     push_frame_release(&t->entry_frame);
     link_arena_free(&t->entry_arena);
     buf_release(&t->scratch);

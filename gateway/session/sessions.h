@@ -26,6 +26,7 @@ struct session_settings {
     int64_t behind_ms;        /* after a refusal: look into the mailbox by itself when no poke came so long */
     int64_t route_ttl_ms, devices_ttl_ms;
     int64_t register_spread_ms; /* everyone registers again within it when Redis came back */
+    int64_t removals_max;       /* routes of ended sessions that wait to be removed */
 };
 
 struct upstream_request {
@@ -68,7 +69,7 @@ struct sessions {
     void *arg;
     struct users *users;
     struct routes *routes;
-    struct wheel *drain_wheel;
+    struct wheel *drain_wheel, *expiry_wheel;
     struct loop_timer *tick;
     struct push_frame entry_frame; /* of mailbox entries */
     struct link_arena *entry_arena;

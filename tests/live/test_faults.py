@@ -1,5 +1,6 @@
 """Things are killed, stopped, added and emptied while durable messages flow: none is lost, none overtakes another."""
 
+import os
 import signal
 import time
 
@@ -34,7 +35,6 @@ def workers_of(daemon):
 
 
 def test_worker_killed(broken, traffic):
-    import os
     gateway = broken.cluster.of("gateway")[0]
     before = workers_of(gateway)
     os.kill(before[0], signal.SIGKILL)
@@ -139,6 +139,30 @@ def test_redis_flushed(broken, traffic):
     broken.pusher.flush()
     for name, client in traffic.clients.items():
         client.wait_ids(traffic.sent[name], 60)
+
+
+def test_route_of_a_session_that_ended_while_redis_was_away(broken, user):
+    name, redis = user(), broken.cluster.redis.process
+    client = broken.connect(name)
+    key = f"herald:route:{{{name}}}"
+    wait_for(lambda: broken.redis_cli("EXISTS", key) == "1", 5, "registered")
+    os.kill(redis.pid, signal.SIGSTOP)
+    try:
+        wait_for(lambda: redis_is_up(broken) == 0, 15, "the workers see that Redis is away")
+        client.close()
+    finally:
+        os.kill(redis.pid, signal.SIGCONT)
+    wait_for(lambda: broken.redis_cli("EXISTS", key) == "0", 10, "the route is removed")
+    wait_for(lambda: redis_is_up(broken) == 4, 10, "all workers are back")
+
+
+def redis_is_up(world):
+    """How many workers have their connection to Redis."""
+    from urllib.request import urlopen
+    texts = [urlopen(f"http://127.0.0.1:{g.admin_port}/metrics", timeout=5).read().decode()
+             for g in world.cluster.of("gateway")]
+    return sum(int(line.rsplit(" ", 1)[1]) for text in texts for line in text.splitlines()
+               if line.startswith("herald_gateway_redis_up"))
 
 
 def test_kafka_stopped_and_started(broken, traffic):

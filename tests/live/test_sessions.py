@@ -139,3 +139,26 @@ def test_messages_before_authentication_are_refused(world):
     client.send(type="message", id="c1", content="x")
     assert client.of_type("error")[0]["code"] == 401
     client.close()
+
+
+def test_session_ends_with_its_token(world, user):
+    """The leeway is 30 s: a token that expired 26 s ago is good for 4 s more."""
+    name, now = user(), int(time.time())
+    token = token_of(world.cluster.secret, {"sub": name, "exp": now - 26})
+    ended = Client(world.url(), token, "d1").authenticated()
+    renewed = Client(world.url(), token, "d2").authenticated()
+    renewed.send(type="auth", token=token_of(world.cluster.secret, {"sub": name, "exp": now + 600}))
+    assert renewed.of_type("auth_response", 2)[1]["code"] == 200
+    assert ended.wait_closed(10) == 4401 and "expired" in ended.close_reason
+    assert time.time() >= now + 4
+    renewed.push(world.push({"user": name}))
+    renewed.close()
+
+
+def test_further_token_has_to_be_good(world, user):
+    name = user()
+    client = world.connect(name, "d1")
+    for token in ("nonsense", token_of(world.cluster.secret, {"sub": name + "x", "exp": int(time.time()) + 600})):
+        client.send(type="auth", token=token)
+    assert [e["code"] for e in client.of_type("error", 2)] == [401, 401]
+    client.push(world.push({"user": name}))
