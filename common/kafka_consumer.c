@@ -115,6 +115,7 @@ static bool hand_out(struct kafka_consumer *consumer, rd_kafka_message_t *messag
         .len = message->len,
         .handle = message,
     };
+    kafka_group_took(&consumer->group, message->partition);
     consumer->group.events.record(consumer->group.arg, &record);
     return true;
 }

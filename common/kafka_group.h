@@ -12,8 +12,11 @@ struct kafka_part {
     bool is_held;
     bool is_paused;
     bool is_revoked; /* during the batch in hand: its records in it came before that */
-    int64_t wanted;  /* next offset to read, as the owner says; -1: nothing to say */
-    int64_t sent;    /* the last one sent off to be committed */
+    uint64_t paused_ms;
+    int64_t
+        again; /* librdkafka 2.0.2 may hand out again, after a resume, what it did before: skip what is below this */
+    int64_t wanted; /* next offset to read, as the owner says; -1: nothing to say */
+    int64_t sent;   /* the last one sent off to be committed */
 };
 
 struct kafka_group {
@@ -37,6 +40,8 @@ void kafka_group_release(struct kafka_group *group);
 /* NULL: never held. */
 struct kafka_part *kafka_group_part(struct kafka_group *group, int32_t partition);
 void kafka_group_set_paused(struct kafka_group *group, int32_t partition, bool is_paused);
+/* A record of this partition is handed out. */
+void kafka_group_took(struct kafka_group *group, int32_t partition);
 /* The owner says that everything before this offset is finished. */
 void kafka_group_want(struct kafka_group *group, int32_t partition, int64_t offset);
 /* Sends off what is wanted and not sent yet. */

@@ -32,6 +32,7 @@ struct fixture {
     struct record *held[HELD_MAX];
     uint32_t held_count, abandoned;
     bool is_finishing; /* at once */
+    uint32_t finished_count;
     enum push_error refuse;
 };
 
@@ -47,6 +48,7 @@ static void on_record(void *arg, struct record *record)
         record_dead(record, f.refuse);
         record_done(record);
     } else if (f.is_finishing) {
+        f.finished_count++;
         record_done(record);
     } else {
         assert_true(f.held_count < HELD_MAX);
@@ -166,6 +168,11 @@ static bool has_counted(const void *arg)
 static bool is_time(const void *arg)
 {
     return clock_mono_ms() >= *(const uint64_t *)arg;
+}
+
+static bool has_finished(const void *arg)
+{
+    return f.finished_count >= *(const uint32_t *)arg && is_idle(NULL);
 }
 
 static void run_for(uint64_t ms)
@@ -442,7 +449,8 @@ static void the_router_pauses_it(void **state)
     f.is_finishing = true;
     start_source();
     produce_good(1);
-    wait_for(is_idle, NULL);
+    uint32_t one = 1;
+    wait_for(has_finished, &one); /* so that fetching has begun: only then does a pause hold at once */
     source_pause(f.source);
     source_pause(f.source);
     assert_true(source_is_paused(f.source));
