@@ -24,7 +24,7 @@ common_SRCS := $(addprefix common/, \
     option.c option_value.c option_yaml.c option_print.c metric.c metric_print.c admin.c admin_route.c daemon.c \
     redis.c redis_conn.c redis_queue.c redis_reply.c redis_script.c bus.c link.c lease.c members.c kafka_producer.c kafka_consumer.c kafka_conf.c)
 
-common_SRCS += common/kafka_admin.c common/kafka_group.c common/kafka_mock.c common/jwt_sign.c
+common_SRCS += common/kafka_admin.c common/kafka_group.c common/kafka_mock.c common/kafka_reader.c common/jwt_sign.c
 
 gateway_SRCS := $(addprefix gateway/, main.c master.c worker.c settings.c metrics.c)
 gateway_SRCS += $(addprefix gateway/auth/, base64url.c jwt.c identity.c auth.c)
@@ -44,11 +44,11 @@ router_SRCS += $(addprefix router/, \
 
 registry_SRCS := $(addprefix registry/, \
     main.c registry.c settings.c metrics.c roster.c watcher.c claim.c leader.c publisher.c presence.c lookup.c record.c \
-    api.c api_instances.c api_users.c api_stats.c api_push.c api_token.c api_pages.c)
+    api.c api_instances.c api_users.c api_stats.c api_push.c api_token.c api_pages.c api_dlq.c api_replay.c letter.c)
 
 ctl_SRCS := $(addprefix registry/ctl/, \
     main.c command.c arguments.c client.c http.c url.c table_print.c show.c screen.c \
-    cmd_instances.c cmd_user.c cmd_users.c cmd_stats.c cmd_topics.c cmd_watch.c cmd_token.c cmd_health.c)
+    cmd_instances.c cmd_user.c cmd_users.c cmd_stats.c cmd_topics.c cmd_watch.c cmd_token.c cmd_health.c cmd_dlq.c)
 
 bench_SRCS := $(addprefix bench/, load.c load_conn.c load_run.c)
 devbroker_SRCS := deploy/local/kafka_devbroker.c

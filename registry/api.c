@@ -43,10 +43,17 @@ void api_start(struct api *api, struct admin *admin)
         const char *method, *path;
         admin_fn *fn;
     } routes[] = {
-        {"GET", "/api/v1/instances", api_instances_get}, {"GET", "/api/v1/users/", api_user_get},
-        {"GET", "/api/v1/users", api_users_get},         {"GET", "/api/v1/stats", api_stats_get},
-        {"GET", "/api/v1/topics", api_topics_get},       {"POST", "/api/v1/push", api_push_post},
-        {"GET", "/api/v1/token", api_token_get},         {"GET", "/api/v1/try", api_try_get},
+        {"GET", "/api/v1/instances", api_instances_get},
+        {"GET", "/api/v1/users/", api_user_get},
+        {"GET", "/api/v1/users", api_users_get},
+        {"GET", "/api/v1/stats", api_stats_get},
+        {"GET", "/api/v1/dlq", api_dlq_list},
+        {"GET", "/api/v1/dlq/", api_dlq_get},
+        {"POST", "/api/v1/dlq/replay", api_dlq_replay},
+        {"GET", "/api/v1/topics", api_topics_get},
+        {"POST", "/api/v1/push", api_push_post},
+        {"GET", "/api/v1/token", api_token_get},
+        {"GET", "/api/v1/try", api_try_get},
     };
     api->magic = API_MAGIC;
     for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++)

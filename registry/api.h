@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 #include "common/admin.h"
-#include "common/kafka.h"
+#include "common/kafka_reader.h"
 #include "common/loop.h"
 #include "common/redis.h"
 #include "registry/leader.h"
@@ -20,7 +20,7 @@
 /* What the API looks at; all outlive it. Exposed to its resources (api_*.c). */
 struct api {
     uint32_t magic;
-    uint32_t lookups, pushes; /* under way */
+    uint32_t lookups, pushes, replays; /* under way */
     const struct registry_settings *settings;
     const char *registry_id;
     struct loop *loop;
@@ -29,7 +29,8 @@ struct api {
     struct watcher *watcher;
     struct leader *leader;
     struct publisher *publisher;
-    struct kafka_producer *producer; /* NULL unless try.enabled */
+    struct kafka_producer *producer; /* NULL unless try.enabled or api.write */
+    struct kafka_reader *reader;
 };
 enum { API_MAGIC = 0x41504921 };
 

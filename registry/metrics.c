@@ -11,8 +11,8 @@ static const char *const events[] = {
 static const char *const sweeps[] = {"ok", "failed", NULL};
 static const char *const holds[] = {"connected", "slow", "emptied", NULL};
 static const char *const publishes[] = {"ok", "refused", "away", NULL};
-static const char *const resources[] = {"instances", "user",  "users", "stats", "topics",
-                                        "push",      "token", "try",   "page",  NULL};
+static const char *const resources[] = {"instances", "user", "users", "stats",  "topics", "push",
+                                        "token",     "try",  "dlq",   "replay", "page",   NULL};
 static const char *const refusals[] = {"bad_request", "disabled", "too_large", "busy", "away", NULL};
 static const char *const pushes[] = {"ok", "failed", NULL};
 
@@ -43,5 +43,7 @@ const struct metric registry_metrics[] = {
     [METRIC_REQUESTS_REFUSED] = {"herald_registry_requests_refused_total", METRIC_COUNTER, "requests not served",
                                  "reason", refusals},
     [METRIC_PUSHES] = {"herald_registry_pushes_total", METRIC_COUNTER, "records produced for /try", "result", pushes},
+    [METRIC_REPLAYS] = {"herald_registry_replays_total", METRIC_COUNTER, "dead letters produced again", "result",
+                        pushes},
     {0},
 };

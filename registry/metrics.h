@@ -23,6 +23,7 @@ enum registry_metric {
     METRIC_REQUESTS,         /* by enum metric_resource */
     METRIC_REQUESTS_REFUSED, /* by enum metric_refusal */
     METRIC_PUSHES,           /* by enum metric_push */
+    METRIC_REPLAYS,          /* by enum metric_push */
 };
 
 enum metric_sweep { SWEEP_OK, SWEEP_FAILED };
@@ -37,6 +38,8 @@ enum metric_resource {
     RESOURCE_PUSH,
     RESOURCE_TOKEN,
     RESOURCE_TRY,
+    RESOURCE_DLQ,
+    RESOURCE_REPLAY,
     RESOURCE_PAGE
 };
 enum metric_refusal { REFUSAL_BAD, REFUSAL_DISABLED, REFUSAL_TOO_LARGE, REFUSAL_BUSY, REFUSAL_AWAY };

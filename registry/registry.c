@@ -29,6 +29,7 @@ struct registry {
     struct leader *leader;
     struct publisher *publisher;
     struct kafka_producer *producer;
+    struct kafka_reader *reader;
     struct lease *lease;
     struct api api;
     struct loop_timer *stop_timer;
@@ -205,12 +206,14 @@ static void start_watching(struct registry *r)
     start_lease(r);
 }
 
-static enum err start_try(struct registry *r)
+static enum err start_kafka(struct registry *r)
 {
-    if (!r->settings->is_try_enabled)
+    r->reader = kafka_reader_new(r->loop, &r->settings->kafka);
+    if (!r->settings->is_try_enabled && !r->settings->is_write_enabled)
         return ERR_OK;
-    log_warn("try.enabled: everyone who reaches this port can send records to every user, and mint tokens when "
-             "auth.secret is set; for development only");
+    if (r->settings->is_try_enabled)
+        log_warn("try.enabled: everyone who reaches this port can send records to every user, and mint tokens when "
+                 "auth.secret is set; for development only");
     enum err err = kafka_producer_new(r->loop, &r->settings->kafka, &r->producer);
     if (err)
         log_error("no Kafka producer", F_ERR(err));
@@ -227,7 +230,8 @@ static void start_api(struct registry *r)
                           .watcher = r->watcher,
                           .leader = r->leader,
                           .publisher = r->publisher,
-                          .producer = r->producer};
+                          .producer = r->producer,
+                          .reader = r->reader};
     api_start(&r->api, r->admin);
 }
 
@@ -244,7 +248,7 @@ enum err registry_new(struct loop *loop, const struct registry_settings *setting
     if (!err)
         err = set_id(r);
     if (!err)
-        err = start_try(r);
+        err = start_kafka(r);
     if (err) {
         registry_free(&r);
         return err;
@@ -264,6 +268,7 @@ void registry_free(struct registry **registry)
     if (!r)
         return;
     /* answers still under way come back with an error here, to parts that are still there */
+    kafka_reader_free(&r->reader);
     kafka_producer_free(&r->producer, KAFKA_FLUSH_MS);
     lease_free(&r->lease);
     redis_free(&r->redis);

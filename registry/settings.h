@@ -20,6 +20,9 @@ struct registry_settings {
     int64_t instances_max;
     int64_t lookup_users_max;
     int64_t lookups_max;
+    bool is_write_enabled;
+    char *dlq_topic;
+    int64_t dlq_scan;
     bool is_try_enabled;
     struct option_list try_gateway_urls;
     int64_t push_bytes_max;

@@ -6,6 +6,7 @@
 
 #include "common/check.h"
 #include "common/table.h"
+#include "common/utf8.h"
 #include "router/push_build.h"
 
 #define TTL_MAX_MS INT64_C(31536000000) /* a year */
@@ -63,6 +64,17 @@ static bool has_control(const char *at, size_t len)
             return true;
     }
     return false;
+}
+
+bool push_is_id(const char *at, size_t len)
+{
+    size_t step;
+    if (len == 0 || len > PUSH_ID_MAX || has_control(at, len))
+        return false;
+    for (size_t i = 0; i < len; i += step)
+        if ((step = utf8_char_len(at + i, len - i)) == 0)
+            return false;
+    return true;
 }
 
 bool push_keep_text(struct push *push, const char *at, size_t len, size_t max, struct push_str *str_r)

@@ -112,5 +112,7 @@ struct push_limits {
 enum push_error push_parse(struct push *push, const void *value, size_t len, const char *content_type,
                            size_t content_type_len, const struct push_limits *limits) MUST_CHECK;
 void push_release(struct push *push);
+/* Could these bytes be an id: 1 to PUSH_ID_MAX of them, without control characters, UTF-8? */
+bool push_is_id(const char *at, size_t len);
 
 #endif

@@ -9,26 +9,33 @@
 
 enum { HEADER_MAX = 32 };
 
-static bool find_content_type(const struct kafka_record *kafka, struct kafka_header *found_r)
+/* The headers that matter; value NULL: absent. */
+struct known_headers {
+    struct kafka_header type, id;
+};
+
+static void find_headers(const struct kafka_record *kafka, struct known_headers *known)
 {
     struct kafka_header headers[HEADER_MAX];
     size_t count = kafka_record_headers(kafka, headers, HEADER_MAX);
+    *known = (struct known_headers){0};
     for (size_t i = 0; i < count && i < HEADER_MAX; i++) {
-        if (strcasecmp(headers[i].name, "content-type") == 0 && headers[i].value) {
-            *found_r = headers[i];
-            return true;
-        }
+        if (!known->type.value && strcasecmp(headers[i].name, "content-type") == 0)
+            known->type = headers[i];
+        else if (!known->id.value && strcasecmp(headers[i].name, "herald-id") == 0)
+            known->id = headers[i];
     }
-    return false;
 }
 
-static enum push_error parse(struct record *record, const struct push_limits *limits)
+/* A replayed dead letter without an id of its own brings the one it was known by: it counts as given by the producer.
+ * One that could not be an id is ignored. */
+static void take_id(struct record *record, const struct kafka_header *id, char *to)
 {
-    const struct kafka_record *kafka = &record->kafka;
-    struct kafka_header type = {0};
-    if (!find_content_type(kafka, &type))
-        type.value = NULL;
-    return push_parse(&record->push, kafka->value, kafka->len, type.value, type.len, limits);
+    if (record->push.id.len > 0 || !id->value || !push_is_id(id->value, id->len))
+        return;
+    memcpy(to, id->value, id->len);
+    to[id->len] = '\0';
+    record->push.id = (struct push_str){.at = to, .len = (uint32_t)id->len};
 }
 
 static bool is_inside(const char *at, const struct kafka_record *kafka)
@@ -72,12 +79,16 @@ static void name(struct record *record, size_t size)
 
 struct record *record_new(const struct kafka_record *kafka, const struct push_limits *limits, enum push_error *error_r)
 {
+    struct known_headers headers;
+    find_headers(kafka, &headers);
     size_t names_size = 2 * (strlen(kafka->topic) + sizeof "/-2147483648/-9223372036854775808");
-    struct record *record = xcalloc(1, sizeof *record + names_size);
+    size_t id_size = headers.id.value ? PUSH_ID_MAX + 1 : 0;
+    struct record *record = xcalloc(1, sizeof *record + names_size + id_size);
     record->magic = RECORD_MAGIC;
     record->kafka = *kafka;
     list_init(&record->link);
-    *error_r = parse(record, limits);
+    *error_r = push_parse(&record->push, kafka->value, kafka->len, headers.type.value, headers.type.len, limits);
+    take_id(record, &headers.id, record->names + names_size);
     name(record, names_size);
     if (*error_r == PUSH_ERROR_NONE)
         keep_bytes(record);

@@ -299,6 +299,43 @@ static void names_records(void **state)
     assert_true(f.held[1]->cost > f.held[1]->kafka.len);
 }
 
+static void produce_named(const char *value, const char *id, size_t id_len)
+{
+    const struct kafka_header header = {"herald-id", id, id_len};
+    uint32_t after = f.delivered + 1;
+    assert_int_equal(kafka_produce(f.producer, "push", "42", 2, value, strlen(value), &header, 1, on_delivered, NULL),
+                     ERR_OK);
+    wait_for(is_delivered, &after);
+}
+
+/* A replayed dead letter: the header is its id where it has none, and is no id where it could not be one. */
+static void takes_the_id_of_a_header(void **state)
+{
+    (void)state;
+    static const char plain[] = "{\"to\":{\"user\":\"42\"},\"content\":1}";
+    char longest[PUSH_ID_MAX + 1];
+    memset(longest, 'x', sizeof longest);
+    start_source();
+    produce_named(plain, "push-7-3", 8);
+    produce_named("{\"id\":\"m1\",\"to\":{\"user\":\"42\"},\"content\":1}", "push-7-3", 8);
+    produce_named(plain, "a\nb", 3);
+    produce_named(plain, "\xff", 1);
+    produce_named(plain, "", 0);
+    produce_named(plain, longest, PUSH_ID_MAX + 1);
+    produce_named(plain, longest, PUSH_ID_MAX);
+    wait_held(7);
+    assert_string_equal(f.held[0]->id.at, "push-7-3");
+    assert_int_equal(f.held[0]->push.id.len, 8); /* as if the producer had given it */
+    assert_string_equal(f.held[1]->id.at, "m1");
+    for (int i = 2; i < 6; i++) {
+        char own[32];
+        snprintf(own, sizeof own, "push-0-%d", i);
+        assert_string_equal(f.held[i]->id.at, own);
+        assert_int_equal(f.held[i]->push.id.len, 0);
+    }
+    assert_int_equal(f.held[6]->id.len, PUSH_ID_MAX);
+}
+
 static void commits_up_to_the_oldest_unfinished(void **state)
 {
     (void)state;
@@ -491,6 +528,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(names_records),
+        TEST(takes_the_id_of_a_header),
         TEST(commits_up_to_the_oldest_unfinished),
         TEST(orphans_are_ignored),
         TEST(bad_records_become_dead_letters),

@@ -22,7 +22,10 @@
     X(TTL, "ttl", "TIME", "how long the token is good: 90s, 30m, 12h, 7d (1h)")                                        \
     X(SECRET, "secret", "TEXT", "the gateways' HS256 secret; better in HERALD_AUTH_SECRET, which `ps` does not show")  \
     X(INTERVAL, "interval", "TIME", "time between two looks (1s)")                                                     \
-    X(COUNT, "count", "N", "end after N looks")
+    X(COUNT, "count", "N", "end after N looks")                                                                        \
+    X(LIMIT, "limit", "N", "at most N of them")                                                                        \
+    X(FILTER, "filter", "K=V,K=V...", "only those with this reason, key, source (or its beginning) or offset")         \
+    X(DRY_RUN, "dry-run", NULL, "only say what would be done")
 
 enum argument {
 #define X(name, text, value, help) ARGUMENT_##name,

@@ -53,17 +53,17 @@ static enum status judge(struct client *c, int code)
     /* a 404 that is not the API's own means that something else listens there */
     if (code == 404 && error)
         return STATUS_NEGATIVE;
-    return code == 400 || code == 413 ? STATUS_USAGE : STATUS_UNREACHABLE;
+    return code == 400 || code == 403 || code == 413 ? STATUS_USAGE : STATUS_UNREACHABLE;
 }
 
-enum status client_get(struct client *c, const char *path)
+enum status client_ask(struct client *c, const char *method, const char *path)
 {
     int code = 0;
     buf_clear(&c->text);
     buf_clear(&c->why);
     json_decref(c->document);
     c->document = NULL;
-    enum err err = http_get(&c->url, path, c->timeout_ms, &code, &c->text);
+    enum err err = http_ask(&c->url, method, path, c->timeout_ms, &code, &c->text);
     if (err) {
         buf_printf(&c->why, "no registry at %s:%s (%s)", c->url.host, c->url.port, err_name(err));
         return STATUS_UNREACHABLE;
@@ -71,6 +71,11 @@ enum status client_get(struct client *c, const char *path)
     if (c->text.len > 0)
         c->document = json_loadb(c->text.bytes, c->text.len, 0, NULL);
     return judge(c, code);
+}
+
+enum status client_get(struct client *c, const char *path)
+{
+    return client_ask(c, "GET", path);
 }
 
 static enum status show_answer(const struct arguments *arguments, struct client *c, enum status status,
@@ -94,10 +99,15 @@ static enum status show_answer(const struct arguments *arguments, struct client 
 
 enum status client_run(const struct arguments *arguments, const char *path, client_show_fn *show)
 {
+    return client_run_as(arguments, "GET", path, show);
+}
+
+enum status client_run_as(const struct arguments *arguments, const char *method, const char *path, client_show_fn *show)
+{
     struct client c;
     enum status status = client_init(&c, arguments);
     if (status == STATUS_OK)
-        status = show_answer(arguments, &c, client_get(&c, path), show);
+        status = show_answer(arguments, &c, client_ask(&c, method, path), show);
     client_release(&c);
     return status;
 }

@@ -1,4 +1,4 @@
-/* Asking the registry: what --registry, HERALD_REGISTRY and --timeout say, one GET, its JSON. */
+/* Asking the registry: what --registry, HERALD_REGISTRY and --timeout say, one request, its JSON. */
 #ifndef HERALD_REGISTRY_CTL_CLIENT_H
 #define HERALD_REGISTRY_CTL_CLIENT_H
 
@@ -21,12 +21,16 @@ struct client {
 enum status client_init(struct client *client, const struct arguments *arguments) MUST_CHECK;
 void client_release(struct client *client);
 /* STATUS_OK: document is an object. STATUS_NEGATIVE: the registry says 404. STATUS_UNREACHABLE: no answer, or one
- * that is a failure. STATUS_USAGE: it says 400 or 413. Unless OK, why tells. */
+ * that is a failure. STATUS_USAGE: it says 400, 403 or 413. Unless OK, why tells. */
 enum status client_get(struct client *client, const char *path) MUST_CHECK;
+/* The same with another method (http.h). */
+enum status client_ask(struct client *client, const char *method, const char *path) MUST_CHECK;
 
 /* The whole of a simple command: asks, prints the JSON as it came where --json is given, else calls show(), which
  * appends the text to print and may turn OK into STATUS_NEGATIVE. */
 typedef enum status client_show_fn(const json_t *document, struct buf *out);
 enum status client_run(const struct arguments *arguments, const char *path, client_show_fn *show);
+enum status client_run_as(const struct arguments *arguments, const char *method, const char *path,
+                          client_show_fn *show);
 
 #endif

@@ -27,7 +27,7 @@ static enum status judge(const char *text, const struct url *url, uint64_t timeo
     struct buf body;
     int code = 0;
     buf_init(&body);
-    enum err err = http_get(url, *url->prefix ? "" : "/readyz", timeout_ms, &code, &body);
+    enum err err = http_ask(url, "GET", *url->prefix ? "" : "/readyz", timeout_ms, &code, &body);
     if (err)
         fprintf(stderr, "heraldctl: no answer from %s (%s)\n", text, err_name(err));
     else if (code != 200)

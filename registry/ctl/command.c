@@ -26,6 +26,12 @@ const struct command commands[] = {
      "Prints a JWT (HS256) with which a client may connect as that user. Needs no registry.\n"
      "The secret is --secret, else HERALD_AUTH_SECRET, else that of a local development cluster.\n",
      TAKES(USER) | TAKES(DEVICE) | TAKES(TTL) | TAKES(SECRET), 0, 0, cmd_token},
+    {"dlq", "list | show OFFSET | replay [--filter K=V,...] [--limit N] [--dry-run]", "dead letters",
+     "list shows the newest dead letters (20), show one of them whole: OFFSET is partition/offset, as list shows it.\n"
+     "replay produces those that match again, the oldest first, at most 100, with their keys, headers and ids: what\n"
+     "was delivered meanwhile arrives under the same id. The registry must allow it (api.write).\n"
+     "Exit status 1 when there is none.\n",
+     TAKES(FILTER) | TAKES(LIMIT) | TAKES(DRY_RUN), 1, 2, cmd_dlq},
     {"health", "URL", "does this daemon say that it is ready",
      "Asks URL (http://host:port, or with a path; /readyz when it has none) and prints ok when the answer is 200.\n"
      "Else exit status 1, and the reason. Needs no registry; for health checks of containers. Gives up after 2s.\n",

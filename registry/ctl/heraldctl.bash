@@ -2,9 +2,9 @@
 _heraldctl()
 {
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} command="" i
-    local commands="instances user users stats topics watch token health help"
+    local commands="instances user users stats topics watch token dlq health help"
     local for_all="--registry --timeout --json --help --version"
-    local with_value=" --registry --timeout --state --ids --user --device --ttl --secret --interval --count "
+    local with_value=" --registry --timeout --state --ids --user --device --ttl --secret --interval --count --limit --filter "
 
     for ((i = 1; i < COMP_CWORD; i++)); do
         if [[ $with_value == *" ${COMP_WORDS[i]} "* ]]; then
@@ -21,7 +21,9 @@ _heraldctl()
         --ttl) COMPREPLY=($(compgen -W "15m 1h 12h 7d" -- "$word")); return ;;
         --interval | --timeout) COMPREPLY=($(compgen -W "500ms 1s 5s 30s" -- "$word")); return ;;
         --registry) COMPREPLY=($(compgen -W "http://127.0.0.1:9280" -- "$word")); return ;;
-        --ids | --user | --device | --secret | --count) return ;;
+        --filter) COMPREPLY=($(compgen -W "reason= key= source= offset=" -- "$word")); compopt -o nospace; return ;;
+        dlq) COMPREPLY=($(compgen -W "list show replay" -- "$word")); return ;;
+        --ids | --user | --device | --secret | --count | --limit) return ;;
     esac
     if [[ $word == -* ]]; then
         local own=""
@@ -29,6 +31,7 @@ _heraldctl()
             instances) own="--state" ;;
             users) own="--ids" ;;
             watch) own="--interval --count" ;;
+            dlq) own="--filter --limit --dry-run" ;;
             token) own="--user --device --ttl --secret" ;;
         esac
         COMPREPLY=($(compgen -W "$own $for_all" -- "$word"))

@@ -136,8 +136,8 @@ enum err http_parse(const char *bytes, size_t len, int *code_r, struct buf *body
     return ERR_OK;
 }
 
-static enum err exchange(int fd, const struct url *url, const char *path, uint64_t deadline_ms, int *code_r,
-                         struct buf *body)
+static enum err exchange(int fd, const struct url *url, const char *method, const char *path, uint64_t deadline_ms,
+                         int *code_r, struct buf *body)
 {
     struct buf request, answer;
     buf_init(&request);
@@ -145,8 +145,11 @@ static enum err exchange(int fd, const struct url *url, const char *path, uint64
     bool is_v6 = strchr(url->host, ':') != NULL;
     /* HTTP/1.0: the answer is whole, and ends with the connection */
     buf_printf(&request,
-               "GET %s%s HTTP/1.0\r\nHost: %s%s%s:%s\r\nAccept: application/json\r\nConnection: close\r\n\r\n",
-               url->prefix, path, is_v6 ? "[" : "", url->host, is_v6 ? "]" : "", url->port);
+               "%s %s%s HTTP/1.0\r\nHost: %s%s%s:%s\r\nAccept: application/json\r\nConnection: close\r\n%s\r\n", method,
+               url->prefix, path, is_v6 ? "[" : "", url->host, is_v6 ? "]" : "", url->port,
+               strcmp(method, "POST") == 0 ? "Content-Type: application/json\r\nContent-Length: 2\r\n" : "");
+    if (strcmp(method, "POST") == 0)
+        buf_add_str(&request, "{}");
     enum err err = send_all(fd, &request, deadline_ms);
     if (!err)
         err = receive_all(fd, &answer, deadline_ms);
@@ -157,14 +160,15 @@ static enum err exchange(int fd, const struct url *url, const char *path, uint64
     return err;
 }
 
-enum err http_get(const struct url *url, const char *path, uint64_t timeout_ms, int *code_r, struct buf *body)
+enum err http_ask(const struct url *url, const char *method, const char *path, uint64_t timeout_ms, int *code_r,
+                  struct buf *body)
 {
     uint64_t deadline_ms = clock_mono_ms() + timeout_ms;
     int fd = -1;
     enum err err = connect_to(url, deadline_ms, &fd);
     if (err)
         return err;
-    err = exchange(fd, url, path, deadline_ms, code_r, body);
+    err = exchange(fd, url, method, path, deadline_ms, code_r, body);
     close(fd);
     return err;
 }
