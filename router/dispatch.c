@@ -91,7 +91,7 @@ static bool is_wanted(const struct dispatch *d, const struct entry *e)
 
 /* --- out on the lanes --- */
 
-static bool attempt(struct dispatch *d, struct entry *e, uint32_t number, uint64_t generation)
+static bool attempt(struct dispatch *d, struct entry *e, uint32_t number, uint64_t generation, uint64_t connection)
 {
     const struct push *push = &e->record->push;
     enum err err = lanes_admits(d->lanes, number, generation);
@@ -106,7 +106,8 @@ static bool attempt(struct dispatch *d, struct entry *e, uint32_t number, uint64
     }
     slot->entry = e;
     list_push(&e->slots, &slot->entry_link);
-    lanes_send(d->lanes, number, e->record, e->waiter.user, e->waiter.device, slot);
+    const struct lane_target target = {e->waiter.user, e->waiter.device, connection};
+    lanes_send(d->lanes, number, e->record, &target, slot);
     return true;
 }
 
@@ -121,19 +122,21 @@ static bool is_repeated(const struct route *route, uint32_t i)
     return false;
 }
 
-/* To every live instance that the user (or the one device) is on. False: to none, and e->miss says why. */
+/* To where the user (or the one device) is: volatile to every live instance once; durable to every session by its
+ * connection, so that one which followed it unknown to this router does not take what is newer than what its
+ * predecessor missed. False: to none, and e->miss says why. */
 static bool send_out(struct dispatch *d, struct entry *e, const struct route *route)
 {
     struct push_str only = e->waiter.device;
-    bool is_out = false;
+    bool is_durable = e->record->push.is_durable, is_out = false;
     e->miss = MISS_OFFLINE;
     for (uint32_t i = 0; i < route->device_count; i++) {
         const struct route_device *device = &route->devices[i];
         if (!device->is_online || !lanes_is_live(d->lanes, device->instance, device->generation))
             continue;
-        if (only.len > 0 ? device != route_device(route, only.at, only.len) : is_repeated(route, i))
+        if (only.len > 0 ? device != route_device(route, only.at, only.len) : !is_durable && is_repeated(route, i))
             continue;
-        is_out |= attempt(d, e, device->instance, device->generation);
+        is_out |= attempt(d, e, device->instance, device->generation, is_durable ? device->connection : 0);
     }
     if (is_out)
         e->miss = MISS_NONE;
@@ -256,7 +259,7 @@ static enum miss miss_of(const Herald__V1__Result *result)
     case HERALD__V1__RESULT_KIND__RESULT_NOT_HERE:
         return MISS_NOT_HERE;
     case HERALD__V1__RESULT_KIND__RESULT_CLOSED:
-        return MISS_CLOSED;
+        return strcmp(result->reason, miss_labels[MISS_STALE]) == 0 ? MISS_STALE : MISS_CLOSED;
     default:
         return miss_of_reason(result->reason);
     }
@@ -393,7 +396,7 @@ static void start_all(struct dispatch *d, struct entry *e)
         return;
     }
     while (lanes_next(d->lanes, &cursor, &number, &generation))
-        (void)attempt(d, e, number, generation);
+        (void)attempt(d, e, number, generation, 0);
     settle_all(d, e);
 }
 

@@ -446,8 +446,8 @@ enum err lanes_admits(const struct lanes *lanes, uint32_t number, uint64_t gener
     return ERR_OK;
 }
 
-void lanes_send(struct lanes *lanes, uint32_t number, const struct record *record, struct push_str user,
-                struct push_str device, struct slot *slot)
+void lanes_send(struct lanes *lanes, uint32_t number, const struct record *record, const struct lane_target *to,
+                struct slot *slot)
 {
     struct lane *lane = lanes->all[number];
     if (lane->pending != record || lane->target_count == TARGETS_MAX) {
@@ -457,8 +457,9 @@ void lanes_send(struct lanes *lanes, uint32_t number, const struct record *recor
         lane->pending = record;
     }
     Herald__V1__Target *target = &lane->targets[lane->target_count++];
-    target->user = text(user);
-    target->device = text(device);
+    target->user = text(to->user);
+    target->device = text(to->device);
+    target->connection = to->connection;
     target->slot = slot->index;
     target->slot_generation = slot->generation;
     slot->instance = number;

@@ -33,6 +33,12 @@ struct lanes_settings {
     int64_t hwm;          /* envelopes that ZeroMQ queues */
 };
 
+/* device: empty for every one; connection: 0 for any. The texts are of the record. */
+struct lane_target {
+    struct push_str user, device;
+    uint64_t connection;
+};
+
 enum lane_failure { LANE_GONE, LANE_LOST };
 
 struct lanes_events {
@@ -63,8 +69,8 @@ bool lanes_next(const struct lanes *lanes, uint32_t *cursor, uint32_t *number_r,
 enum err lanes_admits(const struct lanes *lanes, uint32_t number, uint64_t generation) MUST_CHECK;
 /* Queues a delivery for the end of the turn; only when lanes_admits(). The slot is then the lane's until
  * lanes_released() or failed(). The record has to stay until the end of the turn or lanes_flush(). */
-void lanes_send(struct lanes *lanes, uint32_t number, const struct record *record, struct push_str user,
-                struct push_str device, struct slot *slot);
+void lanes_send(struct lanes *lanes, uint32_t number, const struct record *record, const struct lane_target *target,
+                struct slot *slot);
 /* The slot's result came, or nobody waits for it any more. */
 void lanes_released(struct lanes *lanes, struct slot *slot);
 /* Sends what is queued on all lanes now. */

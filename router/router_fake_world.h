@@ -25,6 +25,7 @@ enum { GATEWAYS = 4, INBOX = 4096, RECORDS = 4000, BASE_REFS = 1000, ACK_WAIT = 
 struct arrival {
     char id[FAKE_NAME], user[FAKE_NAME];
     uint32_t slot, slot_generation;
+    uint64_t connection;
 };
 
 struct bus_push {
@@ -105,6 +106,7 @@ static void take_delivery(int g, const Herald__V1__Delivery *delivery)
         snprintf(arrival->user, FAKE_NAME, "%s", delivery->targets[i]->user);
         arrival->slot = delivery->targets[i]->slot;
         arrival->slot_generation = delivery->targets[i]->slot_generation;
+        arrival->connection = delivery->targets[i]->connection;
         if (t.on_arrival)
             t.on_arrival(g, arrival, delivery->class_ == HERALD__V1__CLASS__CLASS_DURABLE);
     }

@@ -1,7 +1,8 @@
 /*
- * Routes to be removed, because their sessions have ended: each by compare-and-delete, kept until Redis has answered. One
- * that Redis did not take (it was away, or too much was under way) waits, and is said again when Redis is back; a newer
- * session's route is never touched, however late that is. Bounded: what is more is counted, and its route runs out.
+ * Routes to be removed, because their sessions have ended: each by compare-and-delete, kept until Redis has answered.
+ * One that Redis did not take (it was away, or too much was under way) waits, and is said again when Redis is back; a
+ * newer session's route is never touched, however late that is. Bounded: what is more is counted, and its route runs
+ * out.
  */
 #ifndef HERALD_GATEWAY_SESSION_GOODBYES_H
 #define HERALD_GATEWAY_SESSION_GOODBYES_H

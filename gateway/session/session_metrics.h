@@ -5,7 +5,12 @@
 /* Label values, as enum and names. */
 #define AUTH_RESULT_LIST(X) X(OK, "ok") X(INVALID, "invalid") X(EXPIRED, "expired") X(REFUSED, "refused")
 #define PUSH_SORT_LIST(X) X(VOLATILE, "volatile") X(DURABLE, "durable") X(BOX, "box")
-#define REFUSAL_LIST(X) X(DRAINING, "draining") X(WINDOW, "window") X(SLOW, "slow") X(EXPIRED, "expired")
+#define REFUSAL_LIST(X)                                                                                                \
+    X(DRAINING, "draining")                                                                                            \
+    X(WINDOW, "window")                                                                                                \
+    X(SLOW, "slow")                                                                                                    \
+    X(EXPIRED, "expired")                                                                                              \
+    X(STALE, "stale") /* meant for a connection that this session has followed */
 #define ROUTE_EVENT_LIST(X)                                                                                            \
     X(REGISTERED, "registered")                                                                                        \
     X(REFRESHED, "refreshed")                                                                                          \

@@ -80,17 +80,32 @@ const struct conn_events sessions_conn_events = {on_upgraded, on_message, on_fat
 /* --- from above: the link --------------------------------------------------------------------------------------------
  */
 
-uint32_t sessions_deliver(struct sessions *sessions, struct push_frame *frame, const char *user, const char *device,
+static uint32_t report_stale(struct sessions *sessions, void *receipt)
+{
+    const struct session_result result = {
+        .kind = HERALD__V1__RESULT_KIND__RESULT_CLOSED, .reason = refusal_names[REFUSAL_STALE], .device = ""};
+    metric_add_labelled(METRIC_PUSHES_REFUSED, REFUSAL_STALE, 1);
+    sessions->events->result(sessions->arg, receipt, &result);
+    return 1;
+}
+
+uint32_t sessions_deliver(struct sessions *sessions, struct push_frame *frame, const struct addressee *to,
                           void *receipt)
 {
-    struct user *found = users_find(sessions->users, user, strlen(user));
+    struct user *found = users_find(sessions->users, to->user, strlen(to->user));
+    bool is_durable = frame->delivery->class_ == HERALD__V1__CLASS__CLASS_DURABLE;
+    bool is_bound = is_durable && to->connection > 0, has_other = false;
     uint32_t count = 0;
     for (struct session *s = found ? found->sessions : NULL, *next; s; s = next) {
         next = s->next;
-        if (!*device || session_is_device(s, device, strlen(device)))
+        if (*to->device && !session_is_device(s, to->device, strlen(to->device)))
+            continue;
+        if (is_bound && conn_id(s->conn) != to->connection)
+            has_other = true;
+        else
             count += session_push(s, frame, receipt);
     }
-    return count;
+    return count == 0 && has_other ? report_stale(sessions, receipt) : count;
 }
 
 uint32_t sessions_broadcast(struct sessions *sessions, struct push_frame *frame, void *receipt)

@@ -165,6 +165,16 @@ def redis_is_up(world):
                if line.startswith("herald_gateway_redis_up"))
 
 
+def test_users_reconnect_all_the_time(broken, traffic):
+    """A session that opened unknown to the router must not take what is newer than what the one before it missed."""
+    clients = list(traffic.clients.values())
+    for turn in range(120):
+        clients[turn % len(clients)].client.abort()
+        time.sleep(0.05)
+    assert traffic.finish() > 50
+    assert sum(c.connects for c in clients) > 60
+
+
 def test_kafka_stopped_and_started(broken, traffic):
     kafka = broken.cluster.broker
     kafka.process.kill()
