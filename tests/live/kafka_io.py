@@ -43,10 +43,10 @@ class Pusher:
 
 
 class Tail:
-    """Everything that reaches a topic from now on (or from the beginning)."""
+    """Everything that reaches a topic from now on (or from the beginning); `records` may be anything with an add()."""
 
-    def __init__(self, bootstrap, topic, from_beginning=False):
-        self.records, self.stopping = Waiting(), threading.Event()
+    def __init__(self, bootstrap, topic, from_beginning=False, records=None):
+        self.records, self.stopping = records or Waiting(), threading.Event()
         self.consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": f"test-{uuid.uuid4().hex}",
                                   "fetch.wait.max.ms": 20, "enable.auto.commit": False})
         self.consumer.assign([self._start(topic, p, from_beginning) for p in self._partitions(topic)])

@@ -1,0 +1,358 @@
+"""What goes wrong: one small class each. A fault draws all that it needs from the seeded generator when it is made, so the
+schedule of a seed is the same in every run; `targets` names what it has its hands on, and no two overlapping faults share
+one. Recovery is counted from undo(), for a fault without duration from inject()."""
+
+import os
+import signal
+import time
+
+from process import is_pid_alive
+
+ROUTERS, GATEWAYS, REGISTRIES = ("router-1", "router-2"), ("gateway-1", "gateway-2"), ("registry-1", "registry-2")
+EVERYTHING = ROUTERS + GATEWAYS + REGISTRIES + ("redis", "kafka")
+
+
+class Fault:
+    weight, duration, redelivers = 1, 0.0, False
+    targets = ()
+
+    def inject(self, world):
+        raise NotImplementedError
+
+    def undo(self, world):
+        pass
+
+    def __str__(self):
+        return f"{self.kind} {', '.join(self.targets)}" + (f" for {self.duration:.1f} s" if self.duration else "")
+
+
+def pause_length(rng):
+    """Short, around the leases and time-outs, well beyond them."""
+    return rng.choice((rng.uniform(0.05, 1), rng.uniform(1, 4), rng.uniform(4, 12)))
+
+
+class KillWorker(Fault):
+    kind, weight = "kill worker", 10
+
+    def __init__(self, rng):
+        self.targets, self.which = (rng.choice(GATEWAYS),), rng.randrange(2)
+
+    def inject(self, world):
+        workers = world.stage.workers(self.targets[0])
+        if workers:
+            os.kill(workers[self.which % len(workers)], signal.SIGKILL)
+
+
+class Kill(Fault):
+    """kill -9; half of them are down for a while before they are started again."""
+
+    def __init__(self, rng, names):
+        self.targets = (rng.choice(names),)
+        self.kind = "kill " + self.targets[0].split("-")[0]
+        self.redelivers = self.kind in ("kill router", "kill kafka")
+        self.duration = rng.choice((0.0, rng.uniform(0.5, 5)))
+
+    def inject(self, world):
+        world.stage.hold(self.targets[0])
+        world.stage.processes()[self.targets[0]].kill()
+
+    def undo(self, world):
+        world.stage.start_again(self.targets[0])
+
+
+class KillGateway(Kill):
+    weight = 6
+
+    def __init__(self, rng):
+        super().__init__(rng, GATEWAYS)
+
+
+class KillRouter(Kill):
+    weight = 8
+
+    def __init__(self, rng):
+        super().__init__(rng, ROUTERS)
+
+
+class KillRegistry(Kill):
+    weight = 3
+
+    def __init__(self, rng):
+        super().__init__(rng, REGISTRIES)
+
+
+class KillRedis(Kill):
+    weight = 4
+
+    def __init__(self, rng):
+        super().__init__(rng, ("redis",))
+
+
+class KillKafka(Kill):
+    weight = 2
+
+    def __init__(self, rng):
+        super().__init__(rng, ("kafka",))
+
+
+class Stop(Fault):
+    """SIGSTOP, SIGCONT later: a long garbage collection, a frozen virtual machine."""
+
+    def __init__(self, rng, names):
+        self.targets = (rng.choice(names),)
+        self.kind = "stop " + self.targets[0].split("-")[0]
+        self.redelivers = self.kind in ("stop router", "stop kafka")
+        self.duration, self.pids = pause_length(rng), []
+
+    def inject(self, world):
+        world.stage.hold(self.targets[0])
+        self.pids = [world.stage.processes()[self.targets[0]].pid] + world.stage.workers(self.targets[0])
+        self._signal(signal.SIGSTOP)
+
+    def _signal(self, signo):
+        for pid in self.pids:
+            if is_pid_alive(pid):
+                os.kill(pid, signo)
+
+    def undo(self, world):
+        self._signal(signal.SIGCONT)
+        world.stage.release(self.targets[0])
+
+
+class StopGateway(Stop):
+    weight = 4
+
+    def __init__(self, rng):
+        super().__init__(rng, GATEWAYS)
+
+
+class StopWorker(Stop):
+    weight = 5
+
+    def __init__(self, rng):
+        super().__init__(rng, GATEWAYS)
+        self.kind, self.which = "stop worker", rng.randrange(2)
+
+    def inject(self, world):
+        workers = world.stage.workers(self.targets[0])
+        self.pids = [workers[self.which % len(workers)]] if workers else []
+        self._signal(signal.SIGSTOP)
+
+
+class StopRouter(Stop):
+    weight = 6
+
+    def __init__(self, rng):
+        super().__init__(rng, ROUTERS)
+
+
+class StopRegistry(Stop):
+    weight = 2
+
+    def __init__(self, rng):
+        super().__init__(rng, REGISTRIES)
+
+
+class StopRedis(Stop):
+    weight = 4
+
+    def __init__(self, rng):
+        super().__init__(rng, ("redis",))
+
+
+class StopKafka(Stop):
+    weight = 2
+
+    def __init__(self, rng):
+        super().__init__(rng, ("kafka",))
+
+
+class Restart(Fault):
+    """SIGTERM, and started again when it has ended; it has to end in time and with status 0."""
+
+    def __init__(self, rng, names):
+        self.targets = (rng.choice(names),)
+        self.kind = "restart " + self.targets[0].split("-")[0]
+        self.redelivers = self.kind in ("restart router", "restart kafka")
+
+    def inject(self, world):
+        restart(world, self.targets[0])
+
+
+def restart(world, name):
+    process = world.stage.processes()[name]
+    world.stage.hold(name)
+    begin = time.monotonic()
+    status = process.stop(20)
+    if name.split("-")[0] in ("gateway", "router", "registry") and status != 0:
+        world.ledger.violate("stopping", f"{name} ended with status {status} after {time.monotonic() - begin:.1f} s of SIGTERM")
+    world.stage.start_again(name)
+
+
+class RestartGateway(Restart):
+    weight = 4
+
+    def __init__(self, rng):
+        super().__init__(rng, GATEWAYS)
+
+
+class RestartRouter(Restart):
+    weight = 5
+
+    def __init__(self, rng):
+        super().__init__(rng, ROUTERS)
+
+
+class RestartRegistry(Restart):
+    weight = 2
+
+    def __init__(self, rng):
+        super().__init__(rng, REGISTRIES)
+
+
+class RestartRedis(Restart):
+    weight = 3
+
+    def __init__(self, rng):
+        super().__init__(rng, ("redis",))
+
+
+class RestartKafka(Restart):
+    weight = 1
+
+    def __init__(self, rng):
+        super().__init__(rng, ("kafka",))
+
+
+class Rolling(Fault):
+    """Every gateway and router, one after the other, each when the one before is ready."""
+
+    kind, weight, redelivers, targets = "rolling restart", 2, True, GATEWAYS + ROUTERS
+
+    def __init__(self, rng):
+        self.order = rng.sample(self.targets, len(self.targets))
+
+    def inject(self, world):
+        for name in self.order:
+            restart(world, name)
+            world.stage.wait_ready(30)
+
+    def __str__(self):
+        return "rolling restart of " + ", ".join(self.order)
+
+
+class Flush(Fault):
+    """FLUSHALL. What mailboxes held at that moment is gone, and the ledger knows it; nothing else may be."""
+
+    kind, weight, targets = "flush redis", 4, ("redis",)
+
+    def __init__(self, rng):
+        pass
+
+    def inject(self, world):
+        boxes = {}
+        for (user, _), ids in world.stage.flush().items():
+            boxes.setdefault(user, []).extend(ids)
+        world.ledger.wiped(boxes)
+
+
+class ClientFault(Fault):
+    """Some of the users behave differently for a while."""
+
+    share = (0.1, 0.5)
+
+    def __init__(self, rng):
+        self.portion, self.picks = rng.uniform(*self.share), rng.random()
+        self.duration = rng.uniform(1, 8)
+        self.targets = ("clients",)
+
+    def users(self, world):
+        count = max(1, round(self.portion * len(world.users)))
+        first = int(self.picks * len(world.users))
+        return {(world.users * 2)[first + i] for i in range(count)}
+
+    def set(self, world, name, value):
+        def do(device):
+            setattr(device, name, value)
+            device.note(f"{name} = {value}")
+            device.want_events()
+        world.fleet.each(self.users(world), do)
+
+
+class Slow(ClientFault):
+    kind, weight = "slow clients", 4
+
+    def inject(self, world):
+        world.traffic.padded |= self.users(world)
+        self.set(world, "is_reading", False)
+
+    def undo(self, world):
+        self.set(world, "is_reading", True)
+        world.traffic.padded.clear()
+
+
+class Mute(ClientFault):
+    kind, weight = "clients do not ack", 5
+
+    def inject(self, world):
+        self.set(world, "is_acking", False)
+
+    def undo(self, world):
+        self.set(world, "is_acking", True)
+
+
+class Away(ClientFault):
+    kind, weight = "clients away", 6
+
+    def inject(self, world):
+        self.set(world, "is_wanted", False)
+
+    def undo(self, world):
+        self.set(world, "is_wanted", True)
+
+
+class Storm(ClientFault):
+    """All connections end at once, and come back."""
+
+    kind, weight, share = "reconnect storm", 6, (1.0, 1.0)
+
+    def __init__(self, rng):
+        super().__init__(rng)
+        self.duration, self.is_reset = 0.0, rng.random() < 0.5
+
+    def inject(self, world):
+        world.fleet.each(self.users(world), lambda device: device.drop("storm", self.is_reset))
+
+
+class Move(ClientFault):
+    """Some users open a second connection of the same device elsewhere: the first ends some time later, or by Herald."""
+
+    kind, weight = "clients move", 5
+
+    def __init__(self, rng):
+        super().__init__(rng)
+        self.duration = 0.0
+
+    def inject(self, world):
+        world.fleet.each(self.users(world), lambda device: device.move())
+
+
+KINDS = (KillWorker, KillGateway, KillRouter, KillRegistry, KillRedis, KillKafka, StopWorker, StopGateway, StopRouter,
+         StopRegistry, StopRedis, StopKafka, RestartGateway, RestartRouter, RestartRegistry, RestartRedis, RestartKafka,
+         Rolling, Flush, Slow, Mute, Away, Storm, Move)
+
+
+def draw(rng, kinds):
+    return rng.choices(kinds, [k.weight for k in kinds])[0](rng)
+
+
+def draw_group(rng, kinds):
+    """One fault, or two or three that overlap, each with its delay."""
+    group, taken = [], set()
+    for _ in range(rng.choices((1, 2, 3), (6, 3, 1))[0]):
+        fault = draw(rng, kinds)
+        delay = rng.uniform(0, 2) if group else 0.0
+        if not taken & set(fault.targets):
+            taken |= set(fault.targets)
+            group.append((delay, fault))
+    return group

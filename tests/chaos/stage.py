@@ -1,0 +1,187 @@
+"""The cluster under test, what the runner may do to it, and what it can look at from outside."""
+
+import http.client
+import os
+import random
+import signal
+import threading
+import time
+
+import redis
+
+from cluster import Cluster, _is_free, PORTS
+from process import StartError
+
+SETTINGS = {  # short waits, so that a fault's consequences are seen within seconds; outcomes of everything
+    "router.ack_wait": "2s", "router.result_wait": "3s", "session.behind": "2s", "kafka.outcomes": "all",
+    "box.count": "50000", "kafka.properties": "session.timeout.ms=6000"}
+
+READ_AND_FLUSH = """
+local all = {}
+for _, key in ipairs(redis.call('KEYS', 'herald:box:*')) do
+    all[#all + 1] = {key, redis.call('XRANGE', key, '-', '+')}
+end
+if ARGV[1] == 'flush' then redis.call('FLUSHALL') end
+return all
+"""
+
+
+def id_of_entry(packed):
+    """Field 1 (id) of a packed herald.v1.Delivery."""
+    assert packed[0] == 0x0A, packed[:8]
+    length, at = packed[1], 2
+    if length & 0x80:
+        length, at = (length & 0x7F) | packed[2] << 7, 3
+    return packed[at:at + length].decode()
+
+
+def port_offset(seed):
+    """Ports below the ephemeral range, elsewhere than other runs on this machine."""
+    rng = random.Random(f"{seed} {os.getpid()}")
+    for _ in range(1000):
+        offset = rng.randrange(1000, 20000)
+        if all(_is_free(port + offset + i) for port in PORTS.values() for i in range(3)):
+            return offset
+    raise StartError("no free ports")
+
+
+class Stage:
+    def __init__(self, folder, ledger, seed, settings=None, appendfsync="always"):
+        self.ledger, self.folder = ledger, folder
+        self.cluster = Cluster(folder, gateways=2, workers=2, routers=2, registries=2, broker="kafka",
+                               assignments=dict(SETTINGS, **(settings or {})), port_offset=port_offset(seed))
+        argv = self.cluster.redis.process.argv
+        argv[argv.index("--appendfsync") + 1] = appendfsync
+        self.held, self.ordered, self.lock, self.stopping = set(), set(), threading.Lock(), threading.Event()
+        self.exits = []
+        self.supervisor = threading.Thread(target=self._supervise, daemon=True)
+
+    def up(self):
+        self.cluster.up()
+        self.supervisor.start()
+
+    def down(self):
+        self.stopping.set()
+        self.supervisor.join(10)
+        for part in self.processes().values():
+            part.signal(signal.SIGCONT)
+        self.cluster.down()
+
+    # --- processes ---
+
+    def processes(self):
+        found = {d.name: d.process for d in self.cluster.daemons}
+        found["redis"], found["kafka"] = self.cluster.redis.process, self.cluster.broker.process
+        return found
+
+    def gateway_addresses(self):
+        return [("127.0.0.1", int(d.settings["ws.listen"].rpartition(":")[2])) for d in self.cluster.of("gateway")]
+
+    def workers(self, gateway):
+        pid = self.processes()[gateway].pid
+        try:
+            with open(f"/proc/{pid}/task/{pid}/children") as children:
+                return [int(child) for child in children.read().split()]
+        except OSError:
+            return []
+
+    def hold(self, name):
+        """The supervisor leaves it alone: a fault has it."""
+        with self.lock:
+            self.held.add(name)
+
+    def release(self, name):
+        with self.lock:
+            self.held.discard(name)
+
+    def start_again(self, name):
+        """By the supervisor's thread: a process ends with the thread that started it (PR_SET_PDEATHSIG)."""
+        with self.lock:
+            self.ordered.add(name)
+            self.held.discard(name)
+        while name in self.ordered:
+            time.sleep(0.01)
+
+    def _supervise(self):
+        """What systemd would do: restart what ended. That something ended by itself is remembered; by a signal, judged."""
+        while not self.stopping.wait(0.02):
+            with self.lock:
+                for name, process in self.processes().items():
+                    if name in self.held or process.is_alive():
+                        continue
+                    if name not in self.ordered:
+                        self._ended(name, process)
+                    process.start()
+                    self.ordered.discard(name)
+
+    def _ended(self, name, process):
+        status = process.child.returncode
+        self.exits.append((time.time(), name, status))
+        if status < 0:
+            self.ledger.violate("crash", f"{name} died of signal {-status}; end of its log:\n{process.log_tail(12)}")
+        else:
+            self.ledger.counts["exits by itself"] += 1
+
+    def is_ready(self):
+        return all(d.process.is_alive() and d.is_ready() for d in self.cluster.daemons)
+
+    def wait_ready(self, timeout):
+        deadline = time.monotonic() + timeout
+        while not self.is_ready():
+            if time.monotonic() > deadline:
+                return [d.name for d in self.cluster.daemons if not (d.process.is_alive() and d.is_ready())]
+            time.sleep(0.05)
+        return []
+
+    # --- looking ---
+
+    def metrics(self, daemon):
+        """{series: value}, or None when nobody answers."""
+        try:
+            conn = http.client.HTTPConnection("127.0.0.1", daemon.admin_port, timeout=2)
+            conn.request("GET", "/metrics")
+            lines = conn.getresponse().read().decode().splitlines()
+        except (OSError, http.client.HTTPException):
+            return None
+        return {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines if line and line[0] != "#"}
+
+    def in_flight(self):
+        """Over all routers; -1 when one does not answer."""
+        total = 0
+        for router in self.cluster.of("router"):
+            metrics = self.metrics(router)
+            if metrics is None:
+                return -1
+            total += metrics["herald_router_targets_in_flight"] + metrics["herald_router_records_pending"]
+        return total
+
+    def redis(self):
+        host, port = self.cluster.redis.address.split(":")
+        return redis.Redis(host, int(port), socket_timeout=10)
+
+    def _boxes(self, what):
+        found = {}
+        for key, entries in self.redis().eval(READ_AND_FLUSH, 0, what):
+            user, _, device = key.decode()[len("herald:box:{"):].partition("}")
+            found[user, device.lstrip(":")] = [id_of_entry(fields[1]) for _, fields in entries]
+        return found
+
+    def boxes(self):
+        """{(user, device or ""): ids in order}"""
+        return self._boxes("look")
+
+    def flush(self):
+        """FLUSHALL, in one script with reading what the mailboxes held: no append can come in between."""
+        return self._boxes("flush")
+
+    def check_logs(self):
+        for daemon in self.cluster.daemons:
+            try:
+                with open(daemon.process.log, errors="replace") as log:
+                    bad = [line for line in log if any(word in line for word in (
+                        "AddressSanitizer", "LeakSanitizer", "runtime error:", "CHECK", "check failed"))]
+            except OSError:
+                continue
+            if bad and daemon.name not in getattr(self, "told", set()):
+                self.told = getattr(self, "told", set()) | {daemon.name}
+                self.ledger.violate("crash", f"{daemon.name}: {''.join(bad[:5])}")
