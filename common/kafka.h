@@ -47,7 +47,7 @@ enum err kafka_produce(struct kafka_producer *producer, const char *topic, const
 /* Waits at most this long for what is queued (shutting down), then frees; callbacks of the rest get ERR_CLOSED. */
 void kafka_producer_free(struct kafka_producer **producer, int flush_ms);
 
-/* --- consuming as one of a group (cooperative-sticky), offsets committed only by kafka_commit() --- */
+/* --- consuming as one of a group (eager rebalances), offsets committed only by kafka_commit() --- */
 
 struct kafka_consumer;
 struct kafka_record {

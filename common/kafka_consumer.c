@@ -218,8 +218,12 @@ static void on_patience_end(void *arg)
 
 static rd_kafka_t *open_handle(struct kafka_consumer *consumer, const struct kafka_consumer_settings *settings)
 {
-    /* when more than this is queued, librdkafka looks again only after a second: it has to be work for that long */
-    static const struct kafka_property preset[] = {{"partition.assignment.strategy", "cooperative-sticky"},
+    /* when more than this is queued, librdkafka looks again only after a second: it has to be work for that long.
+     * Not cooperative: partitions that stay during a rebalance go on to be committed, a commit that waits behind the
+     * request to join is refused for its old generation, and librdkafka 2.0.2 then gives up all partitions as lost:
+     * everything finished since is read again. Given back before joining, they are committed to the last record. The
+     * price is that all stand still until each member's next heartbeat, hence a short one. */
+    static const struct kafka_property preset[] = {{"partition.assignment.strategy", "roundrobin"},
                                                    {"fetch.wait.max.ms", "10"},
                                                    {"fetch.min.bytes", "1"},
                                                    {"fetch.error.backoff.ms", "100"},
@@ -228,7 +232,7 @@ static rd_kafka_t *open_handle(struct kafka_consumer *consumer, const struct kaf
                                                    {"fetch.max.bytes", "16777216"},
                                                    {"topic.metadata.refresh.interval.ms", "10000"},
                                                    {"session.timeout.ms", "10000"},
-                                                   {"heartbeat.interval.ms", "1000"},
+                                                   {"heartbeat.interval.ms", "300"},
                                                    {NULL, NULL}};
     const struct kafka_property fixed[] = {
         {"group.id", settings->group},

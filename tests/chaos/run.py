@@ -62,14 +62,6 @@ class World:
 
     # --- waiting ---
 
-    def wait_flowing(self, mark, timeout=RECOVERY_LIMIT_S):
-        """Until every user has seen something produced after the mark: (the last of them, those who have not)."""
-        deadline, last = time.monotonic() + timeout, None
-        while (left := self.ledger.flowed_since(mark, self.users)) and time.monotonic() < deadline:
-            last = left[0]
-            time.sleep(0.02)
-        return last, left
-
     def wait_quiet(self, absent=()):
         """Until every message has its fate, its outcome and nothing is in flight."""
         deadline = time.monotonic() + QUIET_LIMIT_S
@@ -85,8 +77,7 @@ class World:
 
     def play(self, group):
         """Injects and undoes them, each in its own time; [(fault, recovery in seconds, the last user)]."""
-        marks = {}
-        begin = time.time()
+        marks, ended, begin = {}, set(), time.time()
 
         def perform(delay, fault):
             try:
@@ -100,29 +91,40 @@ class World:
                 fault.undo(self)
             except Exception as error:
                 self.ledger.violate("harness", f"{fault}: {type(error).__name__} {error}")
+            ended.add(fault)
 
         threads = [threading.Thread(target=perform, args=pair) for pair in group]
         for thread in threads:
             thread.start()
-        for thread in threads:
-            thread.join()
-        return self.recover(group, marks, begin)
-
-    def recover(self, group, marks, begin):
-        done = []
-        for _, fault in sorted(group, key=lambda pair: marks[pair[1]]):
-            last, left = self.wait_flowing(marks[fault])
-            done.append((fault, time.monotonic() - marks[fault], last))
-            if left:
-                self.ledger.violate("stuck", f"{RECOVERY_LIMIT_S} s after {fault}: nothing new for {', '.join(left)}; "
-                                             f"last events of {left[0]} follow", left[0])
-        unready = self.stage.wait_ready(RECOVERY_LIMIT_S)
-        if unready:
-            self.ledger.violate("stuck", f"not ready after {', '.join(str(f) for _, f in group)}: {', '.join(unready)}")
+        done = self.watch(group, marks, ended)
+        self.check_ready(group)
         for _, fault in group:
             if fault.redelivers:
                 self.ledger.troubled(begin, time.time(), str(fault))
         return done
+
+    def watch(self, group, marks, ended):
+        """Waits until every user has seen something produced after the end of each fault."""
+        waiting, done, last, limit = [fault for _, fault in group], [], None, None
+        while waiting and not (limit and time.monotonic() > limit):
+            time.sleep(0.02)
+            for fault in [f for f in waiting if f in ended]:
+                left = self.ledger.flowed_since(marks[fault], self.users)
+                last = left[0] if left else last
+                if not left:
+                    waiting.remove(fault)
+                    done.append((fault, time.monotonic() - marks[fault], last))
+            if limit is None and len(ended) == len(group):
+                limit = time.monotonic() + RECOVERY_LIMIT_S
+        for fault in waiting:
+            left = self.ledger.flowed_since(marks[fault], self.users)
+            self.ledger.violate("stuck", f"{RECOVERY_LIMIT_S} s after {fault}: nothing new for {', '.join(left)}", last)
+        return done + [(fault, time.monotonic() - marks[fault], last) for fault in waiting]
+
+    def check_ready(self, group):
+        unready = self.stage.wait_ready(RECOVERY_LIMIT_S)
+        if unready:
+            self.ledger.violate("stuck", f"not ready after {', '.join(str(f) for _, f in group)}: {', '.join(unready)}")
 
     def tell(self, text):
         with self.ledger.lock:
@@ -164,12 +166,14 @@ class Report:
     def __init__(self, world, args):
         self.world, self.args, self.told, self.told_slow = world, args, 0, 0
         self.times, self.alone = collections.defaultdict(list), collections.defaultdict(list)
+        self.of_kind = collections.Counter()
         self.begin = time.monotonic()
 
     def say(self, text):
         print(f"{time.strftime('%H:%M:%S')} {text}", flush=True)
 
     def recovered(self, number, done):
+        last, seconds = None, 0
         for fault, seconds, last in done:
             self.times[fault.kind].append(seconds)
             if len(done) == 1:
@@ -185,8 +189,9 @@ class Report:
         new = self.world.ledger.violations[self.told:]
         for violation in new:
             self.told += 1
-            self.say(f"VIOLATION {violation.kind}: {violation.text[:600]}")
-            if self.told <= 40:
+            self.of_kind[violation.kind] += 1
+            if self.of_kind[violation.kind] <= 5:
+                self.say(f"VIOLATION {violation.kind}: {violation.text[:600]}")
                 self.dump(violation)
         return bool(new)
 

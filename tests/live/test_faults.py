@@ -68,13 +68,21 @@ def test_router_killed(broken, traffic):
     assert traffic.finish(90) > 50
 
 
+def lost_partitions(broken):
+    logs = [open(router.process.log, errors="replace").read() for router in broken.cluster.of("router")]
+    return sum(log.count("lost=true") for log in logs)
+
+
 def test_router_added_and_removed(broken, traffic):
+    """Partitions change hands politely: what is finished is committed before, so that nothing finished comes again."""
+    lost_before = lost_partitions(broken)
     extra, _ = broken.cluster.add("router")
     extra.start_ready()
     traffic.wait_flowing(150)
     assert extra.process.stop() == 0
-    broken.cluster.daemons.remove(extra)
     traffic.wait_flowing(150)
+    assert lost_partitions(broken) == lost_before
+    broken.cluster.daemons.remove(extra)
     assert traffic.finish() > 50
 
 
