@@ -8,6 +8,7 @@
 #   make lint       layers, lengths, banned functions, headers, generated documents, format, cppcheck
 #   make format     clang-format in place
 #   make asan       unit tests and core live tests under AddressSanitizer and UBSan
+#   make chaos SEED=n FAULTS=n   seeded faults against a real cluster, judged by a ledger (tests/chaos/README.md); chaos-long: 1000
 #   make bench docs install clean
 
 VARIANT ?= release
@@ -85,7 +86,7 @@ BENCH_PROGRAMS := $(O)/herald-load $(O)/herald-floor
 # intermediate files stay
 .SECONDARY:
 
-.PHONY: all deps run test check live lint format asan bench docs install clean programs
+.PHONY: all deps run test check live chaos chaos-long lint format asan bench docs install clean programs
 all: programs
 programs: $(PROGRAMS)
 
@@ -146,6 +147,15 @@ check: $(TEST_PROGRAMS)
 # `live` alone expects that deps are there; PYTEST="-k dlq" chooses. CORE: the tests that the sanitizer run repeats
 live: programs
 	HERALD_PROGRAMS=$(CURDIR)/$(O) build/venv/bin/python -m pytest tests/live -q $(PYTEST)
+
+# the same SEED gives the same faults in the same order; CHAOS="--only 'kill router' --keep-going" and others: --help.
+# chaos-long may go on for hours; in the background: setsid make chaos-long SEED=7 CHAOS="--dir build/chaos-7" >build/chaos-7.log 2>&1 &
+SEED ?= 1
+FAULTS ?= 30
+chaos: programs
+	HERALD_PROGRAMS=$(CURDIR)/$(O) build/venv/bin/python tests/chaos/run.py --seed $(SEED) --faults $(FAULTS) $(CHAOS)
+chaos-long: programs
+	HERALD_PROGRAMS=$(CURDIR)/$(O) build/venv/bin/python tests/chaos/run.py --seed $(SEED) --faults 1000 --checkpoint 40 $(CHAOS)
 
 # a make of its own after deps: what pkg-config says is only known then
 test:
