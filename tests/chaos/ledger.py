@@ -57,7 +57,7 @@ class Ledger:
         self.highest = {}   # (user, device, flow): (n, id) of the last first sight
         self.last_seen = collections.defaultdict(float)  # user: when the newest message that it saw was produced
         self.positions = {}  # key: last offset accepted, to check the producer itself
-        self.letters = set()  # positions of records that are in the dead-letter topic
+        self.letters = set()  # ids of records that are in the dead-letter topic
         self.trouble = []   # (from, to, what): times in which redelivery is allowed
         self.counts = collections.Counter()
 
@@ -80,10 +80,12 @@ class Ledger:
             self.open[message.id, message.user] = message
 
     def accepted(self, message_id, users, key, partition, offset):
+        """The offset is None when Kafka had taken it at an earlier try whose answer was lost."""
         with self.lock:
-            if self.positions.get((key, partition), -1) >= offset:
-                self.violate("harness", f"Kafka's offsets of key {key} went back at {message_id}")
-            self.positions[key, partition] = offset
+            if offset is not None:
+                if self.positions.get((key, partition), -1) >= offset:
+                    self.violate("harness", f"Kafka's offsets of key {key} went back at {message_id}")
+                self.positions[key, partition] = offset
             for user in users:
                 self.open[message_id, user].position = f"{partition}/{offset}"
                 self.counts["accepted"] += 1
@@ -168,10 +170,10 @@ class Ledger:
             message.outcomes.append(outcome)
             self.counts["outcome " + outcome["outcome"]] += 1
 
-    def letter(self, position):
+    def letter(self, message_id):
         with self.lock:
             self.counts["letters"] += 1
-            self.letters.add(position)
+            self.letters.add(message_id)
 
     def troubled(self, begin, end, what):
         with self.lock:
@@ -196,7 +198,7 @@ class Ledger:
 
     def without_letter(self):
         with self.lock:
-            return [m for m in self.open.values() if m.position and m.kind == BAD and m.position not in self.letters]
+            return [m for m in self.open.values() if m.position and m.kind == BAD and m.id not in self.letters]
 
     def unaccepted(self):
         with self.lock:

@@ -27,5 +27,6 @@ class LetterTail(Tail):
         super().__init__(bootstrap, "herald.dlq", from_beginning=True, records=Into(self.take))
 
     def take(self, record):
-        source = dict(record.headers() or ())["herald-source"].decode()
-        self.ledger.letter(source.partition("/")[2])
+        headers = dict(record.headers() or ())
+        assert headers["herald-source"] and headers["herald-error"]
+        self.ledger.letter(json.loads(record.value())["id"])
