@@ -354,6 +354,25 @@ static void test_ack_of_very_many(void **state)
     assert_string_equal(test_run(loop, r, REDIS_SCRIPT_BOX_ACK, 1, MANY + 1, argv), "1");
 }
 
+/* --- claims ------------------------------------------------------------------------------------------------------- */
+
+#define CLAIM(key, position) RUN(loop, r, REDIS_SCRIPT_DEDUP_CLAIM, 1, key, position, "60000")
+
+static void test_claim_is_the_first_positions(void **state)
+{
+    (void)state;
+    assert_string_equal(CLAIM("herald:dedup:{42}:a", "p/0/5"), "p/0/5");
+    assert_string_equal(CLAIM("herald:dedup:{42}:a", "p/0/9"), "p/0/5");
+    assert_string_equal(CLAIM("herald:dedup:{42}:a", "p/0/5"), "p/0/5"); /* redelivered */
+    assert_string_equal(CLAIM("herald:dedup:{42}:b", "p/0/9"), "p/0/9");
+    assert_string_equal(CLAIM("herald:dedup:{43}:a", "p/0/9"), "p/0/9");
+    long long ttl = strtoll(ASKED("PTTL", "herald:dedup:{42}:a"), NULL, 10);
+    assert_true(ttl > 50000 && ttl <= 60000);
+    ASKED("PEXPIRE", "herald:dedup:{42}:a", "30000"); /* nothing prolongs it */
+    CLAIM("herald:dedup:{42}:a", "p/0/5");
+    assert_true(strtoll(ASKED("PTTL", "herald:dedup:{42}:a"), NULL, 10) <= 30000);
+}
+
 /* --- setting up --------------------------------------------------------------------------------------------------- */
 
 static int set_up_all(void **state)
@@ -413,6 +432,7 @@ int main(void)
         TEST(test_append_trims_by_bytes),
         TEST(test_ack_to_empty),
         TEST(test_ack_of_very_many),
+        TEST(test_claim_is_the_first_positions),
     };
     return cmocka_run_group_tests(tests, set_up_all, tear_down_all);
 }

@@ -19,7 +19,8 @@
     X(ROUTE_REFRESH, route_refresh)   /* the owner prolongs; says when it is no longer the owner */                    \
     X(ROUTE_REMOVE, route_remove)     /* compare-and-delete */                                                         \
     X(BOX_APPEND, box_append)         /* spill in order, once per source position; returns the live routes */          \
-    X(BOX_ACK, box_ack)               /* remove acknowledged entries; empty -> gone */
+    X(BOX_ACK, box_ack)               /* remove acknowledged entries; empty -> gone */                                 \
+    X(DEDUP_CLAIM, dedup_claim)       /* a producer-given id, by the source position that came first */
 
 enum redis_script {
 #define X(name, file) REDIS_SCRIPT_##name,

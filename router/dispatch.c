@@ -29,6 +29,7 @@ struct dispatch {
     struct lanes *lanes;
     struct mailbox *mailbox;
     struct spill *spill;
+    struct dedup *dedup;
     struct loop_timer *tick_timer;
     unsigned tick_count;
 };
@@ -61,6 +62,7 @@ static void end(struct dispatch *d, struct entry *e, struct outcome *outcome)
 {
     release_slots(d, e);
     resolver_cancel(&e->waiter);
+    dedup_cancel(&e->claim);
     ledger_end(d->ledger, e, outcome);
 }
 
@@ -205,6 +207,8 @@ static bool pump(struct dispatch *d, struct flow *flow)
                 return false;
             continue;
         }
+        if (dedup_is_claiming(&e->claim))
+            return true;
         const struct route *route = resolver_find(d->resolver, e->waiter.user, e->waiter.device);
         if (!route) {
             resolver_wait(d->resolver, &e->waiter);
@@ -372,18 +376,47 @@ static void on_stored(void *arg, struct entry *e)
 
 /* --- acceptance --- */
 
-static void start(struct dispatch *d, struct entry *e)
+static void start_volatile(struct dispatch *d, struct entry *e)
 {
-    if (e->record->push.is_durable) {
-        flow_add(d->flows, &e->item, e->waiter.user.at, e->waiter.user.len, e->waiter.device.at, e->waiter.device.len);
-        settle(d, e->item.flow);
-        return;
-    }
     const struct route *route = resolver_find(d->resolver, e->waiter.user, e->waiter.device);
     if (route)
         resolved_volatile(d, e, route);
     else
         resolver_wait(d->resolver, &e->waiter);
+}
+
+/* A durable one claims its id inside its flow, so that it keeps its place; those behind it wait. */
+static void start(struct dispatch *d, struct entry *e)
+{
+    bool is_claiming = dedup_start(d->dedup, &e->claim, e->record, e->waiter.user);
+    if (e->record->push.is_durable) {
+        flow_add(d->flows, &e->item, e->waiter.user.at, e->waiter.user.len, e->waiter.device.at, e->waiter.device.len);
+        settle(d, e->item.flow);
+    } else if (!is_claiming) {
+        start_volatile(d, e);
+    }
+}
+
+static struct entry *entry_of_claim(struct dedup_claim *claim)
+{
+    struct entry *e = container_of(claim, struct entry, claim);
+    MAGIC_CHECK(e, ENTRY_MAGIC);
+    return e;
+}
+
+static void on_claimed(void *arg, struct dedup_claim *claim, struct push_str holder)
+{
+    struct dispatch *d = arg;
+    struct entry *e = entry_of_claim(claim);
+    MAGIC_CHECK(d, DISPATCH_MAGIC);
+    if (holder.len > 0) {
+        struct outcome outcome = {.kind = OUTCOME_DUPLICATE, .reason = holder.at};
+        leave(d, e, &outcome);
+    } else if (e->item.flow) {
+        settle(d, e->item.flow);
+    } else {
+        start_volatile(d, e);
+    }
 }
 
 static void start_all(struct dispatch *d, struct entry *e)
@@ -433,14 +466,22 @@ void dispatch_abandoned(struct dispatch *d, const struct record *record)
 
 /* --- time --- */
 
-static void sweep(void *arg, struct resolver_waiter *waiter)
+static void sweep(struct dispatch *d, struct entry *e)
 {
-    struct dispatch *d = arg;
-    struct entry *e = container_of(waiter, struct entry, waiter);
     struct outcome outcome = {.kind = OUTCOME_EXPIRED};
     MAGIC_CHECK(e, ENTRY_MAGIC);
     if (!is_wanted(d, e))
         leave(d, e, &outcome);
+}
+
+static void sweep_waiter(void *arg, struct resolver_waiter *waiter)
+{
+    sweep(arg, container_of(waiter, struct entry, waiter));
+}
+
+static void sweep_claim(void *arg, struct dedup_claim *claim)
+{
+    sweep(arg, entry_of_claim(claim));
 }
 
 static void on_tick(void *arg)
@@ -451,9 +492,11 @@ static void on_tick(void *arg)
     while ((slot = inflight_due(d->inflight, loop_now_ms(d->loop))))
         attempt_failed(d, slot, MISS_TIMEOUT);
     if (++d->tick_count % RETRY_TICKS == 0)
-        spill_retry(d->spill);
-    if (d->tick_count % SWEEP_TICKS == 0)
-        resolver_each(d->resolver, sweep, d);
+        dispatch_redis_up(d);
+    if (d->tick_count % SWEEP_TICKS == 0) {
+        resolver_each(d->resolver, sweep_waiter, d);
+        dedup_each_waiting(d->dedup, sweep_claim, d);
+    }
 }
 
 /* --- outside --- */
@@ -474,6 +517,7 @@ struct dispatch *dispatch_new(struct loop *loop, struct bus *bus, struct redis *
     d->resolver = resolver_new(loop, &settings->resolver, &resolver_events, d);
     d->mailbox = mailbox_new(redis, d->lanes, &settings->mailbox);
     d->spill = spill_new(d->mailbox, &spill_events, d);
+    d->dedup = dedup_new(redis, &settings->dedup, on_claimed, d);
     d->tick_timer = loop_timer_new(loop, on_tick, d);
     loop_timer_start(d->tick_timer, TICK_MS, TICK_MS);
     return d;
@@ -485,6 +529,7 @@ void dispatch_free(struct dispatch **d_p)
     if (!d)
         return;
     loop_timer_free(&d->tick_timer);
+    dedup_free(&d->dedup);
     spill_free(&d->spill);
     mailbox_free(&d->mailbox);
     resolver_free(&d->resolver);
@@ -508,6 +553,7 @@ struct resolver *dispatch_resolver(struct dispatch *d)
 
 void dispatch_redis_up(struct dispatch *d)
 {
+    dedup_retry(d->dedup);
     spill_retry(d->spill);
 }
 
@@ -532,7 +578,8 @@ void dispatch_gauges(const struct dispatch *d, struct dispatch_gauges *gauges_r)
                                          .record_bytes = inflight_record_bytes(d->inflight),
                                          .slots = inflight_count(d->inflight),
                                          .flows = flows_count(d->flows),
-                                         .stalled = spill_stalled(d->spill)};
+                                         .stalled = spill_stalled(d->spill),
+                                         .claims = dedup_waiting(d->dedup)};
 }
 
 const struct ledger *dispatch_ledger(const struct dispatch *d)

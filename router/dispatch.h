@@ -1,9 +1,9 @@
 /*
  * The decisions on the way of every target of every record, from accepted to its one outcome:
  *
- *     accepted -> resolve -> (durable: flow) -> lanes -> results -> outcome
- *                                 |  any failure                        ^
- *                                 +------> spill -> mailbox ------------+ stored
+ *     accepted -> claim (a producer-given id) -> resolve -> (durable: flow) -> lanes -> results -> outcome
+ *                    |                                       |  any failure                        ^
+ *                    +-> duplicate                           +------> spill -> mailbox ------------+ stored
  *
  * Conservation: accepted = finished (outcomes, by kind) + abandoned (their partition was taken away) + in flight,
  * always.
@@ -16,6 +16,7 @@
 
 #include "common/loop.h"
 #include "common/redis.h"
+#include "router/dedup.h"
 #include "router/inflight.h"
 #include "router/lane.h"
 #include "router/ledger.h"
@@ -30,9 +31,10 @@ struct dispatch_settings {
     struct lanes_settings lanes;
     struct mailbox_settings mailbox;
     struct resolver_settings resolver;
+    struct dedup_settings dedup;
 };
 
-/* redis: for the mailbox. bus: for the lanes; may be NULL in tests. */
+/* redis: for the mailbox and claims. bus: for the lanes; may be NULL in tests. */
 struct dispatch *dispatch_new(struct loop *loop, struct bus *bus, struct redis *redis,
                               const struct dispatch_settings *settings, const struct ledger_events *events, void *arg);
 /* After dispatch_abandon_all(). */
@@ -44,7 +46,7 @@ struct resolver *dispatch_resolver(struct dispatch *d);
 void dispatch_accept(struct dispatch *d, struct record *record);
 /* From instance `number`. */
 void dispatch_result(struct dispatch *d, uint32_t number, const Herald__V1__Result *result);
-/* Redis is back: what waits for the mailbox is tried again at once. */
+/* Redis is back: what waits for the mailbox or a claim is tried again at once. */
 void dispatch_redis_up(struct dispatch *d);
 /* The record has become an orphan: it is ended without an outcome when what is under way for it has come to its end.
  * Its bytes may go when this returns. */
@@ -58,6 +60,7 @@ struct dispatch_gauges {
     uint32_t records;      /* in the window */
     uint64_t record_bytes; /* of these */
     uint32_t slots, flows, stalled;
+    uint32_t claims; /* that wait for Redis */
 };
 void dispatch_gauges(const struct dispatch *d, struct dispatch_gauges *gauges_r);
 const struct ledger *dispatch_ledger(const struct dispatch *d);

@@ -1,12 +1,13 @@
 /*
  * One target of a record, from the moment it is accepted to its one outcome. While it is unfinished it is in one place:
- * waiting for its route (waiter), held in its flow, out on one or more lanes (slots), or in a run on its way to the
- * mailbox.
+ * claiming its id (claim; a durable one is held in its flow meanwhile), waiting for its route (waiter), held in its
+ * flow, out on one or more lanes (slots), or in a run on its way to the mailbox.
  */
 #ifndef HERALD_ROUTER_ENTRY_H
 #define HERALD_ROUTER_ENTRY_H
 
 #include "common/list.h"
+#include "router/dedup.h"
 #include "router/flow.h"
 #include "router/inflight.h"
 #include "router/resolver.h"
@@ -47,6 +48,7 @@ struct entry {
     struct record *record;         /* one reference */
     struct flow_item item;         /* durable */
     struct resolver_waiter waiter; /* also names user and device */
+    struct dedup_claim claim;      /* of the id that the producer gave */
     struct list slots;             /* by entry_link: attempts under way */
     struct list all_link;          /* of the dispatch */
     struct list stalled_link;      /* the first of a run that waits for Redis */

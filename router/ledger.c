@@ -77,6 +77,7 @@ struct entry *ledger_add(struct ledger *ledger, struct record *record, struct pu
     e->record = record;
     list_init(&e->slots);
     list_init(&e->stalled_link);
+    list_init(&e->claim.link);
     list_push(&ledger->all, &e->all_link);
     resolver_waiter_init(&e->waiter, user, device);
     record_ref(record, 1);
@@ -106,7 +107,8 @@ static void report(struct ledger *ledger, const struct entry *e, struct outcome 
 void ledger_end(struct ledger *ledger, struct entry *e, struct outcome *outcome)
 {
     struct record *record = e->record;
-    CHECK(list_is_empty(&e->slots) && !e->item.flow && !resolver_is_waiting(&e->waiter));
+    CHECK(list_is_empty(&e->slots) && !e->item.flow && !resolver_is_waiting(&e->waiter) &&
+          !dedup_is_claiming(&e->claim));
     if (record->is_orphan) {
         ledger->counts.abandoned++;
         metric_add(METRIC_TARGETS_ABANDONED, 1);

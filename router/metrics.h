@@ -68,6 +68,12 @@
       "Messages that left a mailbox because it was full, oldest first.", NULL, NULL)                                   \
     X(BOX_RETRIES, METRIC_COUNTER, "herald_router_box_retries_total", "Appends that failed and are repeated.", NULL,   \
       NULL)                                                                                                            \
+    X(DEDUP_CLAIMS, METRIC_COUNTER, "herald_router_dedup_claims_total",                                                \
+      "Producer-given ids asked about in Redis, one for each target; what was a duplicate is in outcomes_total.",      \
+      NULL, NULL)                                                                                                      \
+    X(DEDUP_UNCLAIMED, METRIC_COUNTER, "herald_router_dedup_unclaimed_total",                                          \
+      "Targets with a producer-given id that went on unclaimed because Redis was away.", NULL, NULL)                   \
+    X(DEDUP_WAITING, METRIC_GAUGE, "herald_router_dedup_waiting", "Claims of ids that wait for Redis.", NULL, NULL)    \
     X(UPSTREAMS, METRIC_COUNTER, "herald_router_upstreams_total", "Messages from clients, by answer.", "code",         \
       upstream_labels)                                                                                                 \
     X(UPSTREAMS_PENDING, METRIC_GAUGE, "herald_router_upstreams_pending", "Messages from clients on their way.", NULL, \

@@ -180,6 +180,7 @@ static void on_scrape(void *arg)
     metric_set(METRIC_WINDOW_BYTES, (int64_t)gauges.record_bytes);
     metric_set(METRIC_FLOWS, gauges.flows);
     metric_set(METRIC_SPILL_STALLED, gauges.stalled);
+    metric_set(METRIC_DEDUP_WAITING, gauges.claims);
     metric_set(METRIC_LANES, lanes_live(lanes));
     metric_set(METRIC_LANE_MESSAGES, lanes_messages(lanes));
     metric_set(METRIC_LOOKUPS_OPEN, resolver_lookups(resolver));
@@ -235,6 +236,7 @@ static void make_dispatch(struct router *router)
                   .silence_ms = s->lane_silence_ms,
                   .hwm = s->link_hwm},
         .mailbox = {.count_max = s->box_count, .bytes_max = s->box_bytes, .ttl_ms = s->box_ttl_ms},
+        .dedup = {.window_ms = s->dedup_window_ms, .has_volatile = s->dedup_volatile, .when_away = s->dedup_when_away},
         .resolver = {.redis = &s->redis, .router = router->id, .cache_max = (uint32_t)s->users_cached},
     };
     router->dispatch = dispatch_new(router->loop, router->bus, router->redis, &settings, &events, router);

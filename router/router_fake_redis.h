@@ -55,6 +55,10 @@ struct fake_user {
 
 /* All that Redis holds; users are called u0 .. u5. */
 static struct fake_user fake_users[FAKE_USERS];
+static struct {
+    char key[FAKE_NAME], position[FAKE_NAME];
+} fake_claims[4096];
+static int fake_claim_count;
 static struct redis *fake_connections[FAKE_CONNECTIONS];
 static struct {
     char keys[4096][FAKE_NAME]; /* invalidations on their way */
@@ -221,12 +225,30 @@ enum err redis_words(struct redis *redis, redis_fn *fn, void *arg, ...)
     return ERR_OK;
 }
 
+static void fake_claim(struct fake_pending *pending, const char *key, const char *position)
+{
+    int i = 0;
+    while (i < fake_claim_count && strcmp(fake_claims[i].key, key) != 0)
+        i++;
+    if (i == fake_claim_count) {
+        CHECK(fake_claim_count++ < 4096);
+        snprintf(fake_claims[i].key, FAKE_NAME, "%s", key);
+        snprintf(fake_claims[i].position, FAKE_NAME, "%s", position);
+    }
+    pending->reply.kind = REDIS_STRING;
+    snprintf(pending->reply.text, sizeof(pending->reply.text), "%s", fake_claims[i].position);
+}
+
 enum err redis_script(struct redis *redis, enum redis_script script, redis_fn *fn, void *arg, int key_count, int argc,
                       const char *const *argv, const size_t *lens)
 {
-    CHECK(script == REDIS_SCRIPT_BOX_APPEND && key_count == 3);
     if (!redis->is_up)
         return ERR_AWAY;
+    if (script == REDIS_SCRIPT_DEDUP_CLAIM) {
+        fake_claim(fake_pend(redis, fn, arg), argv[0], argv[1]);
+        return ERR_OK;
+    }
+    CHECK(script == REDIS_SCRIPT_BOX_APPEND && key_count == 3);
     struct fake_user *user = fake_user_of(argv[0]);
     struct fake_pending *pending = fake_pend(redis, fn, arg);
     for (int i = 7; i + 2 < argc; i += 3) {

@@ -256,7 +256,9 @@ static struct {
     int last[FAKE_USERS];    /* the gateway of the last session */
     int client[FAKE_USERS];  /* the highest number that the client has seen; -1 */
     bool has_seen[RECORDS];
+    int duplicates;
     int user_of[RECORDS];
+    int first_of[RECORDS]; /* the record with the same id that came first: itself, or this one is a duplicate */
     struct {
         int gateway;
         struct arrival arrival;
@@ -361,9 +363,15 @@ static void random_step(void)
     case 2:
         if (t.record_count >= 600)
             break;
+        r.first_of[t.record_count] = t.record_count;
+        if (world_dedup.window_ms > 0 && t.record_count > 0 && dice(6) == 0) {
+            int again = r.first_of[dice((unsigned)t.record_count)];
+            r.first_of[t.record_count] = again;
+            user = r.user_of[again];
+        }
         r.user_of[t.record_count] = user;
         snprintf(json, sizeof(json), "\"to\":{\"user\":\"u%d\"},\"content\":1", user);
-        accept(json);
+        accept_as(r.first_of[t.record_count], json);
         break;
     case 3:
         if (r.is_restless || dice(4) == 0)
@@ -417,21 +425,32 @@ static void random_run(unsigned seed)
     assert_int_equal(ledger_counts(dispatch_ledger(t.d))->in_flight, 0);
     for (int i = 0; i < t.record_count; i++) {
         assert_int_equal(t.outcomes[i], 1);
-        assert_true(r.has_seen[i]); /* nothing was lost */
+        assert_true(r.has_seen[r.first_of[i]]); /* nothing was lost */
+        bool is_duplicate = t.kinds[i] == OUTCOME_DUPLICATE;
+        if (r.first_of[i] == i)
+            assert_false(is_duplicate);
+        else if (world_dedup.when_away == DEDUP_WAIT)
+            assert_true(is_duplicate);
+        r.duplicates += is_duplicate;
     }
 }
 
 static void test_random(void **state)
 {
     uint64_t acked = 0, stored = 0;
-    for (unsigned seed = 1; seed <= 120; seed++) {
+    int duplicates = 0;
+    for (unsigned seed = 1; seed <= 180; seed++) {
+        world_dedup = (struct dedup_settings){.window_ms = seed % 3 ? 3600000 : 0,
+                                              .when_away = seed % 3 == 1 ? DEDUP_WAIT : DEDUP_DELIVER};
         assert_int_equal(setup(state), 0);
         random_run(seed);
+        duplicates += r.duplicates;
         acked += ledger_counts(dispatch_ledger(t.d))->finished[OUTCOME_ACKED];
         stored += ledger_counts(dispatch_ledger(t.d))->finished[OUTCOME_STORED];
         assert_int_equal(teardown(state), 0);
     }
-    assert_true(acked > 5000 && stored > 5000);
+    world_dedup.window_ms = 0;
+    assert_true(acked > 5000 && stored > 5000 && duplicates > 2000);
 }
 
 int main(void)

@@ -45,7 +45,8 @@ static struct {
     char poked[FAKE_NAME];
     struct record *records[RECORDS];
     int record_count;
-    int outcomes[RECORDS]; /* how many the record had */
+    int outcomes[RECORDS];  /* how many the record had */
+    uint8_t kinds[RECORDS]; /* and the last of them */
     enum outcome_kind last_kind;
     char last_reason[64];
     int fulls, rooms;
@@ -53,6 +54,8 @@ static struct {
     void (*on_arrival)(int gateway, const struct arrival *arrival, bool is_durable);
     void (*on_poke)(int gateway, const char *user);
 } t;
+
+static struct dedup_settings world_dedup; /* for the next setup(); off at first */
 
 /* --- the gateways' side of the bus --- */
 
@@ -146,7 +149,7 @@ static void on_outcome(void *arg, const struct outcome *outcome)
     snprintf(t.last_reason, sizeof(t.last_reason), "%s", outcome->reason ? outcome->reason : "");
     for (int i = 0; i < t.record_count; i++)
         if (t.records[i]->source.at == outcome->source)
-            t.outcomes[i]++;
+            t.outcomes[i]++, t.kinds[i] = (uint8_t)outcome->kind;
 }
 
 static void on_full(void *arg)
@@ -200,6 +203,7 @@ static int setup(void **state)
     memset(&t, 0, sizeof(t));
     memset(fake_users, 0, sizeof(fake_users));
     memset(&fake_invalid, 0, sizeof(fake_invalid));
+    fake_claim_count = 0;
     for (int u = 0; u < FAKE_USERS; u++)
         fake_users[u].mark = -1;
     t.loop = loop_new();
@@ -220,6 +224,7 @@ static int setup(void **state)
                   .hwm = 100},
         .mailbox = {.count_max = 1000, .bytes_max = 0, .ttl_ms = 1000000},
         .resolver = {.redis = &options, .router = "rt-r0", .cache_max = 4},
+        .dedup = world_dedup,
     };
     t.d = dispatch_new(t.loop, (struct bus *)&t, t.redis, &settings, &events, NULL);
     set_redis(true);
@@ -252,30 +257,44 @@ static int teardown(void **state)
 
 /* --- what a test does --- */
 
-/* A record m<offset> from its JSON text, with %s in place of the id. Its number is the offset. */
-static struct record *accept(const char *json)
+/* A record at that offset, from the members of its JSON text. */
+static struct record *accept_at(int offset, const char *json)
 {
     char text[512];
     static const struct push_limits limits = {65536, 1000};
     struct record *record = xcalloc(1, sizeof(*record) + 64);
     int number = t.record_count;
     CHECK(number < RECORDS);
-    snprintf(text, sizeof(text), "{\"id\":\"m%d\",%s}", number, json);
+    snprintf(text, sizeof(text), "{%s}", json);
     record->magic = RECORD_MAGIC;
     record->refs = BASE_REFS + 1;
     record->bytes = xstrdup(text);
     record->kafka.topic = "herald.push";
-    record->kafka.offset = number;
+    record->kafka.offset = offset;
     record->kafka.timestamp_ms = (int64_t)loop_wall_ms(t.loop);
     record->consumed_ms = loop_now_ms(t.loop);
     record->cost = (uint32_t)strlen(text);
     assert_int_equal(push_parse(&record->push, record->bytes, strlen(text), NULL, 0, &limits), PUSH_ERROR_NONE);
-    record->id = record->push.id;
-    int len = snprintf(record->names, 64, "herald.push/0/%d", number);
+    int len = snprintf(record->names, 64, "herald.push/0/%d", offset);
+    record->id = record->push.id.len > 0 ? record->push.id : (struct push_str){record->names, (uint32_t)len};
     record->source = (struct push_str){record->names, (uint32_t)len};
     t.records[t.record_count++] = record;
     dispatch_accept(t.d, record);
     return record;
+}
+
+/* With the id m<number>; the next offset. */
+static struct record *accept_as(int number, const char *json)
+{
+    char text[512];
+    snprintf(text, sizeof(text), "\"id\":\"m%d\",%s", number, json);
+    return accept_at(t.record_count, text);
+}
+
+/* The same with an id that nobody had: m<offset>. */
+static struct record *accept(const char *json)
+{
+    return accept_as(t.record_count, json);
 }
 
 static void connect_user(int user, int gateway)
@@ -290,7 +309,7 @@ static void connect_user(int user, int gateway)
     fake_changed("herald:route:", name);
 }
 
-static void disconnect_user(int user)
+static inline void disconnect_user(int user)
 {
     char name[3] = {'u', (char)('0' + user), '\0'};
     fake_users[user].is_online = false;

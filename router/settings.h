@@ -19,6 +19,9 @@ struct router_settings {
     int64_t users_cached;
     int64_t upstreams_max;
     int64_t shutdown_ms;
+    int64_t dedup_window_ms;
+    bool dedup_volatile;
+    int dedup_when_away;
     char *link_listen, *link_advertise;
     int64_t link_hwm, link_envelope_max, link_receive_max;
     int64_t lane_messages, lane_bytes, lane_silence_ms;

@@ -92,7 +92,8 @@ static bool send_run(struct spill *spill, struct flow *flow)
     return true;
 }
 
-/* Takes the next held entry that is still wanted into the run; NULL at the end, then the flow may be gone. */
+/* Takes the next held entry that is still wanted into the run; NULL at the end (then the flow may be gone), or when
+ * the next one is not to be taken yet. */
 static struct entry *take(struct spill *spill, struct flow *flow, bool *is_gone_r)
 {
     struct flow_item *item;
@@ -101,6 +102,8 @@ static struct entry *take(struct spill *spill, struct flow *flow, bool *is_gone_
         struct entry *e = entry_of(item);
         resolver_cancel(&e->waiter);
         if (spill->events.is_wanted(spill->arg, e)) {
+            if (dedup_is_claiming(&e->claim))
+                return NULL; /* is it a duplicate? It and all behind it go in a later run */
             CHECK(flow_run_take(flow) == item);
             return e;
         }
