@@ -29,10 +29,10 @@ common_SRCS += common/kafka_admin.c common/kafka_group.c common/kafka_mock.c com
 
 gateway_SRCS := $(addprefix gateway/, main.c master.c worker.c settings.c metrics.c)
 gateway_SRCS += $(addprefix gateway/auth/, base64url.c jwt.c identity.c auth.c)
-gateway_SRCS += $(addprefix gateway/session/, session.c sessions.c users.c login.c guest.c routes.c goodbyes.c expiry.c box.c drain.c command.c \
+gateway_SRCS += $(addprefix gateway/session/, session.c sessions.c users.c login.c guest.c routes.c goodbyes.c expiry.c box.c letter.c drain.c command.c \
     unacked.c push_frame.c replies.c client_message.c handlers.c handle_auth.c handle_heartbeat.c handle_ack.c \
     handle_message.c session_metrics.c)
-gateway_SRCS += $(addprefix gateway/link/, inbox.c peers.c returns.c upstream.c pending.c link_metrics.c)
+gateway_SRCS += $(addprefix gateway/link/, inbox.c box_fates.c peers.c returns.c upstream.c pending.c link_metrics.c)
 gateway_SRCS += $(addprefix gateway/ws/, utf8.c frame.c accept_key.c http_status.c http_head.c query.c origin.c upgrade.c \
     ws_codec.c outq.c conn.c conn_close.c conn_http.c conn_io.c conn_fate.c conns.c)
 

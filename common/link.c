@@ -12,6 +12,7 @@ enum {
     TAG_POKES = 9,
     TAG_UPSTREAMS = 10,
     TAG_UPSTREAM_RESULTS = 11,
+    TAG_BOX_FATES = 12,
     WIRE_LEN = 2,
     START_BYTES = 4096,
     PREFIX_MAX = 1 + 10 /* a one-byte tag and a length */
@@ -111,6 +112,11 @@ void link_put_upstream(struct link_out *out, const Herald__V1__Upstream *upstrea
 void link_put_upstream_result(struct link_out *out, const Herald__V1__UpstreamResult *result)
 {
     put(out, TAG_UPSTREAM_RESULTS, &result->base);
+}
+
+void link_put_box_fate(struct link_out *out, const Herald__V1__BoxFate *fate)
+{
+    put(out, TAG_BOX_FATES, &fate->base);
 }
 
 char *link_take(struct link_out *out, size_t *len_r)

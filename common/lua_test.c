@@ -329,12 +329,12 @@ static void test_ack_to_empty(void **state)
         snprintf(ids[i], sizeof ids[i], "%s", id);
     }
     const enum redis_script ack = REDIS_SCRIPT_BOX_ACK;
-    assert_string_equal(RUN(loop, r, ack, 1, "herald:box:{42}", ids[0], ids[1]), "1");
-    assert_string_equal(RUN(loop, r, ack, 1, "herald:box:{42}", ids[0]), "1"); /* twice */
+    assert_string_equal(RUN(loop, r, ack, 1, "herald:box:{42}", ids[0], ids[1]), "[1, 11]");
+    assert_string_equal(RUN(loop, r, ack, 1, "herald:box:{42}", ids[0]), "[1, 0]"); /* twice */
     assert_string_equal(box_text(), "c");
-    assert_string_equal(RUN(loop, r, ack, 1, "herald:box:{42}", ids[2]), "0");
+    assert_string_equal(RUN(loop, r, ack, 1, "herald:box:{42}", ids[0], ids[2]), "[0, 01]");
     assert_string_equal(ASKED("EXISTS", "herald:box:{42}"), "0");
-    assert_string_equal(RUN(loop, r, ack, 1, "herald:box:{42}"), "0"); /* a look at an absent box */
+    assert_string_equal(RUN(loop, r, ack, 1, "herald:box:{42}"), "[0, ]"); /* a look at an absent box */
     assert_string_equal(ASKED("EXISTS", "herald:boxmark:{42}"), "1");
 }
 
@@ -351,7 +351,11 @@ static void test_ack_of_very_many(void **state)
     }
     ASKED("XADD", "herald:box:{42}", "1-5000", "d", "in");
     ASKED("XADD", "herald:box:{42}", "2-1", "d", "stays");
-    assert_string_equal(test_run(loop, r, REDIS_SCRIPT_BOX_ACK, 1, MANY + 1, argv), "1");
+    const char *answer = test_run(loop, r, REDIS_SCRIPT_BOX_ACK, 1, MANY + 1, argv);
+    assert_int_equal(number(answer, 0), 1);
+    assert_memory_equal(answer, "[1, 000", 7);
+    assert_int_equal(strlen(answer), MANY + strlen("[1, ]"));
+    assert_ptr_equal(strchr(answer + 4, '1'), answer + 4 + 4999);
 }
 
 /* --- claims ------------------------------------------------------------------------------------------------------- */

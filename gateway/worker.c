@@ -14,6 +14,7 @@
 #include "common/lease.h"
 #include "common/log.h"
 #include "common/net.h"
+#include "gateway/link/box_fates.h"
 #include "gateway/metrics.h"
 
 enum { WORKER_MAGIC = 0x70120001, POLL_MS = 50, GOODBYE_MIN_MS = 150, GOODBYE_MAX_MS = 1000, URL_LEN_MAX = 512 };
@@ -69,7 +70,14 @@ static enum err on_upstream(void *arg, struct session *s, const struct upstream_
     return upstream_send(w->upstream, s, request);
 }
 
-static const struct session_events session_events = {on_result, on_upstream};
+static void on_letter(void *arg, const char *user, const char *device, const struct letter *letter)
+{
+    struct worker *w = arg;
+    MAGIC_CHECK(w, WORKER_MAGIC);
+    box_fates_send(w->peers, user, device, letter);
+}
+
+static const struct session_events session_events = {on_result, on_upstream, on_letter};
 
 /* --- the lease and readiness -----------------------------------------------------------------------------------------
  */

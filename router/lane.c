@@ -404,6 +404,11 @@ uint32_t lanes_number(struct lanes *lanes, const char *instance, size_t len)
     return get_lane(lanes, instance, len)->number;
 }
 
+const char *lanes_self(const struct lanes *lanes)
+{
+    return lanes->settings.router;
+}
+
 const char *lanes_name(const struct lanes *lanes, uint32_t number)
 {
     return lanes->all[number]->name;

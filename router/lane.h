@@ -56,6 +56,8 @@ void lanes_free(struct lanes **lanes);
 /* The instance's number, given when it is first heard of. */
 uint32_t lanes_number(struct lanes *lanes, const char *instance, size_t len);
 const char *lanes_name(const struct lanes *lanes, uint32_t number);
+/* This router's id. */
+const char *lanes_self(const struct lanes *lanes);
 /* From the membership view. gone() fails what is under way. */
 void lanes_joined(struct lanes *lanes, const char *instance, uint64_t generation, const char *endpoint);
 void lanes_gone(struct lanes *lanes, const char *instance);

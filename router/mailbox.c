@@ -80,6 +80,7 @@ bool mailbox_put(struct mailbox *mailbox, const struct record *record)
     Herald__V1__Delivery delivery;
     uint32_t i = mailbox->count++;
     delivery_fill(record, &delivery);
+    delivery.router = (char *)(uintptr_t)lanes_self(mailbox->lanes);
     size_t len = herald__v1__delivery__get_packed_size(&delivery);
     char *to = buf_reserve(&mailbox->packed, len);
     (void)herald__v1__delivery__pack(&delivery, (uint8_t *)to);

@@ -66,6 +66,10 @@
       "Messages that were in the mailbox already (redelivered records).", NULL, NULL)                                  \
     X(BOX_TRIMMED, METRIC_COUNTER, "herald_router_box_trimmed_total",                                                  \
       "Messages that left a mailbox because it was full, oldest first.", NULL, NULL)                                   \
+    X(BOX_ACKED, METRIC_COUNTER, "herald_router_box_acked_total",                                                      \
+      "Messages that clients acknowledged out of mailboxes, after their outcome `stored`.", NULL, NULL)                \
+    X(BOX_EXPIRED, METRIC_COUNTER, "herald_router_box_expired_total",                                                  \
+      "Messages that were found expired in mailboxes, after their outcome `stored`.", NULL, NULL)                      \
     X(BOX_RETRIES, METRIC_COUNTER, "herald_router_box_retries_total", "Appends that failed and are repeated.", NULL,   \
       NULL)                                                                                                            \
     X(DEDUP_CLAIMS, METRIC_COUNTER, "herald_router_dedup_claims_total",                                                \

@@ -146,3 +146,28 @@ void outcome_report(struct outcome_log *log, const struct outcome *outcome)
     if (log->publish_all || outcome->is_wanted)
         publish(log, outcome);
 }
+
+static struct push_str str_of(const char *text)
+{
+    return (struct push_str){text, (uint32_t)strlen(text)};
+}
+
+void outcome_report_late(struct outcome_log *log, const char *instance, const Herald__V1__BoxFate *fate)
+{
+    bool is_expired = fate->kind == HERALD__V1__BOX_FATE_KIND__BOX_FATE_EXPIRED;
+    if (!is_expired && fate->kind != HERALD__V1__BOX_FATE_KIND__BOX_FATE_ACKED)
+        return; /* of a newer gateway */
+    const struct outcome outcome = {.kind = is_expired ? OUTCOME_EXPIRED : OUTCOME_ACKED,
+                                    .reason = "mailbox",
+                                    .id = str_of(fate->id),
+                                    .user = str_of(fate->user),
+                                    .device = str_of(fate->device),
+                                    .seq = fate->seq,
+                                    .timestamp_ms = fate->timestamp_ms,
+                                    .instance = instance,
+                                    .source = fate->source,
+                                    .is_wanted = fate->outcome};
+    metric_add(is_expired ? METRIC_BOX_EXPIRED : METRIC_BOX_ACKED, 1);
+    if (log->publish_all || outcome.is_wanted)
+        publish(log, &outcome);
+}

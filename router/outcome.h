@@ -10,6 +10,7 @@
 
 #include "common/kafka.h"
 #include "common/loop.h"
+#include "link.pb-c.h"
 #include "router/push.h"
 
 /* The names are fixed: they stand in herald.outcome and in the label `outcome` of herald_router_outcomes_total. */
@@ -60,5 +61,8 @@ struct outcome_log *outcome_log_new(struct loop *loop, struct kafka_producer *pr
 void outcome_log_free(struct outcome_log **log);
 /* Counts, and publishes if wanted. Never blocks; what cannot be published is counted, not kept. */
 void outcome_report(struct outcome_log *log, const struct outcome *outcome);
+/* A second word on a target that has ended as `stored`: what became of it in the mailbox, as a gateway on that instance
+ * tells. Published like an outcome, but counted by itself: it is no part of the balance. */
+void outcome_report_late(struct outcome_log *log, const char *instance, const Herald__V1__BoxFate *fate);
 
 #endif

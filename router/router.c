@@ -92,6 +92,12 @@ static void on_upstream(void *arg, uint32_t number, uint64_t generation, const H
     upstream_take(router->upstream, number, generation, message);
 }
 
+static void on_box_fate(void *arg, uint32_t number, const Herald__V1__BoxFate *fate)
+{
+    struct router *router = arg;
+    outcome_report_late(router->outcomes, lanes_name(dispatch_lanes(router->dispatch), number), fate);
+}
+
 static void on_joined(void *arg, struct member *m)
 {
     struct router *router = arg;
@@ -278,7 +284,7 @@ static void make_lease(struct router *router)
 
 static enum err start(struct router *router)
 {
-    static const struct results_events inbox_events = {on_result, on_upstream};
+    static const struct results_events inbox_events = {on_result, on_upstream, on_box_fate};
     static const struct members_events member_events = {on_joined, on_gone};
     const struct router_settings *s = router->settings;
     enum err err = admin_new(router->loop, s->daemon.admin_listen, is_ready, router, &router->admin);

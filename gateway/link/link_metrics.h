@@ -46,6 +46,10 @@ extern const char *const result_kind_names[], *const link_refusal_names[], *cons
     X(RESULTS_LOST, METRIC_COUNTER, "herald_gateway_results_lost_total",                                               \
       "Results that could not be sent: their router is gone, or its lane is full.", NULL, NULL)                        \
     X(PENDING, METRIC_GAUGE, "herald_gateway_targets_pending", "Targets whose fate is not known yet.", NULL, NULL)     \
+    X(BOX_FATES, METRIC_COUNTER, "herald_gateway_box_fates_total",                                                     \
+      "Ends of mailbox entries (acknowledged, expired) told to routers.", NULL, NULL)                                  \
+    X(BOX_FATES_LOST, METRIC_COUNTER, "herald_gateway_box_fates_lost_total",                                           \
+      "Ends of mailbox entries that no router could be told: their late outcomes are missing.", NULL, NULL)            \
     X(UPSTREAMS, METRIC_COUNTER, "herald_gateway_upstream_total", "Messages of clients to the business.", "outcome",   \
       upstream_outcome_names)
 

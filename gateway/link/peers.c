@@ -152,6 +152,15 @@ bool peer_put_upstream(struct peer *peer, const Herald__V1__Upstream *upstream)
     return true;
 }
 
+bool peer_put_box_fate(struct peer *peer, const Herald__V1__BoxFate *fate)
+{
+    if (!can_collect(peer))
+        return false;
+    link_put_box_fate(&peer->out, fate);
+    collected(peer);
+    return true;
+}
+
 /* --- all of them -----------------------------------------------------------------------------------------------------
  */
 
@@ -180,7 +189,7 @@ static void sweep(void *arg)
     }
 }
 
-static struct peer *find(struct peers *peers, const char *name)
+struct peer *peers_named(struct peers *peers, const char *name)
 {
     list_each (it, &peers->list) { /* routers are few */
         struct peer *peer = container_of(it, struct peer, link);
@@ -192,7 +201,7 @@ static struct peer *find(struct peers *peers, const char *name)
 
 struct peer *peers_find(struct peers *peers, const char *name, uint64_t generation)
 {
-    struct peer *peer = find(peers, name);
+    struct peer *peer = peers_named(peers, name);
     return peer && peer->generation == generation ? peer : NULL;
 }
 
@@ -214,7 +223,7 @@ enum err peers_hello(struct peers *peers, const char *name, uint64_t generation,
     size_t name_len = strlen(name), endpoint_len = strlen(hello->endpoint);
     if (name_len == 0 || name_len > NAME_LEN_MAX || endpoint_len == 0 || endpoint_len > ENDPOINT_LEN_MAX)
         return ERR_INVALID;
-    struct peer *peer = find(peers, name);
+    struct peer *peer = peers_named(peers, name);
     if (peer && generation < peer->generation)
         return ERR_REFUSED; /* the last words of a former life */
     if (peer && (generation > peer->generation || strcmp(peer->endpoint, hello->endpoint) != 0)) {
@@ -227,7 +236,7 @@ enum err peers_hello(struct peers *peers, const char *name, uint64_t generation,
         enum err err = peer_new(peers, name, generation, hello->endpoint);
         if (err != ERR_OK)
             return err;
-        peer = find(peers, name);
+        peer = peers_named(peers, name);
     }
     peer->heard_ms = loop_now_ms(peers->loop);
     answer(peer, hello);

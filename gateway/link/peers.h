@@ -38,6 +38,8 @@ enum err peers_hello(struct peers *peers, const char *name, uint64_t generation,
                      const Herald__V1__Hello *hello) MUST_CHECK;
 /* NULL when that life of that router has not said hello. */
 struct peer *peers_find(struct peers *peers, const char *name, uint64_t generation);
+/* Whatever its life; NULL when it is not known. */
+struct peer *peers_named(struct peers *peers, const char *name);
 /* One for that key, always the same while the routers stay: NULL when there is none. */
 struct peer *peers_pick(struct peers *peers, const char *key, size_t len);
 /* Sends what was collected; else it happens at the end of the turn. */
@@ -49,5 +51,6 @@ void peer_unref(struct peer **peer);
 /* False: the router is gone, or was not reached for too long; nothing was taken. */
 bool peer_put_result(struct peer *peer, const Herald__V1__Result *result);
 bool peer_put_upstream(struct peer *peer, const Herald__V1__Upstream *upstream);
+bool peer_put_box_fate(struct peer *peer, const Herald__V1__BoxFate *fate);
 
 #endif

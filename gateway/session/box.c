@@ -10,6 +10,8 @@
 #include "gateway/session/drain.h"
 #include "gateway/session/sessions.h"
 
+enum { REMOVAL_MAGIC = 0x2E304A10 };
+
 enum err box_read(struct session *s, enum unacked_origin box, const struct stream_id *after, uint64_t count,
                   redis_fn *fn)
 {
@@ -67,30 +69,73 @@ void box_acks_init(struct box_acks *acks, struct session *s)
     acks->count = 0;
 }
 
-void box_acks_add(struct box_acks *acks, enum unacked_origin box, const struct stream_id *id)
+void box_acks_add(struct box_acks *acks, enum unacked_origin box, struct letter *letter, enum letter_end end)
 {
     if (acks->count == BOX_ACKS_MAX || (acks->count > 0 && acks->box != box))
         box_acks_flush(acks);
+    letter->end = (uint8_t)end;
     acks->box = box;
-    acks->ids[acks->count++] = *id;
+    acks->letters[acks->count++] = letter;
 }
 
-static void on_removed(struct session *s, enum unacked_origin box, enum err err, const struct redis_reply *reply)
+/* --- removal ---------------------------------------------------------------------------------------------------------
+ */
+
+/* One call of the script. The session may end before the answer, and loses its user then. */
+struct removal {
+    uint32_t magic;
+    struct session *session; /* a reference */
+    enum unacked_origin box;
+    uint32_t count;
+    char user[USER_LEN_MAX + 1];
+    struct letter *letters[];
+};
+
+static struct removal *removal_new(const struct box_acks *acks)
 {
-    MAGIC_CHECK(s, SESSION_MAGIC);
+    struct session *s = acks->session;
+    struct removal *removal = xmalloc(sizeof *removal + acks->count * sizeof removal->letters[0]);
+    removal->magic = REMOVAL_MAGIC;
+    removal->session = session_ref(s);
+    removal->box = acks->box;
+    removal->count = acks->count;
+    memcpy(removal->user, s->user->name, s->user->name_len + 1U);
+    memcpy(removal->letters, acks->letters, acks->count * sizeof removal->letters[0]);
+    return removal;
+}
+
+static void removal_free(struct removal *removal)
+{
+    for (uint32_t i = 0; i < removal->count; i++)
+        letter_free(&removal->letters[i]);
+    session_unref(removal->session);
+    removal->magic = 0;
+    free(removal);
+}
+
+/* removed: '1' for each that this call removed. */
+static void tell_ends(const struct removal *removal, const char *removed, size_t len)
+{
+    const struct session *s = removal->session;
+    for (uint32_t i = 0; i < removal->count && i < len; i++)
+        if (removed[i] == '1' && removal->letters[i]->end != LETTER_UNREADABLE)
+            s->sessions->events->letter(s->sessions->arg, removal->user, s->device, removal->letters[i]);
+}
+
+static void on_removed(void *arg, enum err err, const struct redis_reply *reply)
+{
+    struct removal *removal = arg;
+    MAGIC_CHECK(removal, REMOVAL_MAGIC);
+    struct session *s = removal->session;
+    size_t len;
+    if (err == ERR_OK && redis_reply_count(reply) != 2)
+        err = ERR_INVALID;
+    const char *removed = redis_reply_str(redis_reply_at(reply, 1), &len);
+    if (err == ERR_OK)
+        tell_ends(removal, removed, len);
     if (s->state != SESSION_ENDED)
-        drain_box_acked(s, box, err, err == ERR_OK ? redis_reply_int(reply) : 0);
-    session_unref(s);
-}
-
-static void on_removed_user(void *arg, enum err err, const struct redis_reply *reply)
-{
-    on_removed(arg, UNACKED_USER_BOX, err, reply);
-}
-
-static void on_removed_device(void *arg, enum err err, const struct redis_reply *reply)
-{
-    on_removed(arg, UNACKED_DEVICE_BOX, err, reply);
+        drain_box_acked(s, removal->box, err, err == ERR_OK ? redis_reply_int(redis_reply_at(reply, 0)) : 0);
+    removal_free(removal);
 }
 
 void box_acks_flush(struct box_acks *acks)
@@ -98,16 +143,15 @@ void box_acks_flush(struct box_acks *acks)
     if (acks->count == 0)
         return;
     struct session *s = acks->session;
+    struct removal *removal = removal_new(acks);
     struct command command;
     command_init(&command);
     command_add_key(&command, "box", s, acks->box == UNACKED_DEVICE_BOX);
     for (uint32_t i = 0; i < acks->count; i++)
-        command_add_stream_id(&command, &acks->ids[i]);
+        command_add_stream_id(&command, &acks->letters[i]->stream_id);
     acks->count = 0;
-    session_ref(s);
-    redis_fn *fn = acks->box == UNACKED_DEVICE_BOX ? on_removed_device : on_removed_user;
-    enum err err = redis_script(s->sessions->redis, REDIS_SCRIPT_BOX_ACK, fn, s, 1, command.count, command.words,
-                                command.lens);
+    enum err err = redis_script(s->sessions->redis, REDIS_SCRIPT_BOX_ACK, on_removed, removal, 1, command.count,
+                                command.words, command.lens);
     if (err != ERR_OK)
-        fn(s, err, NULL);
+        on_removed(removal, err, NULL);
 }

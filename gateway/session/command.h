@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "gateway/session/letter.h"
 #include "gateway/session/session.h"
 
 enum { COMMAND_WORDS_MAX = 140, COMMAND_TEXT_MAX = 8192 };

@@ -123,14 +123,14 @@ static void take_entry(struct drain *d, const struct redis_reply *entry, struct 
     if (!delivery) {
         metric_add(METRIC_BOX_INVALID, 1);
         log_limited(LOG_WARN, "unreadable mailbox entry removed", F_STR("user", s->user->name), F_UINT("bytes", len));
-        box_acks_add(acks, d->box, &id);
+        box_acks_add(acks, d->box, letter_new(&id, NULL), LETTER_UNREADABLE);
     } else if (delivery->expires_at_ms > 0 && (uint64_t)delivery->expires_at_ms <= loop_wall_ms(sessions->loop)) {
         metric_add(METRIC_BOX_EXPIRED, 1);
-        box_acks_add(acks, d->box, &id);
+        box_acks_add(acks, d->box, letter_new(&id, delivery), LETTER_EXPIRED);
     } else {
         d->unacked++;
         push_frame_set(&sessions->entry_frame, delivery);
-        session_push_entry(s, &sessions->entry_frame, d->box, &id);
+        session_push_entry(s, &sessions->entry_frame, d->box, letter_new(&id, delivery));
     }
 }
 

@@ -131,10 +131,9 @@ bool session_push(struct session *s, struct push_frame *frame, void *receipt)
     return true;
 }
 
-void session_push_entry(struct session *s, struct push_frame *frame, enum unacked_origin origin,
-                        const struct stream_id *id)
+void session_push_entry(struct session *s, struct push_frame *frame, enum unacked_origin origin, struct letter *letter)
 {
-    struct unacked_entry entry = {.stream_id = *id, .origin = (uint8_t)origin};
+    struct unacked_entry entry = {.letter = letter, .origin = (uint8_t)origin};
     send_durable(s, frame, &entry, PUSH_SORT_BOX);
 }
 
@@ -153,7 +152,8 @@ static void acked(void *arg, uint64_t seq, const struct unacked_entry *entry)
     struct session *s = acking->session;
     if (entry->origin != UNACKED_LIVE) {
         drain_entry_acked(s, entry->origin);
-        box_acks_add(&acking->boxes, entry->origin, &entry->stream_id);
+        entry->letter->seq = seq;
+        box_acks_add(&acking->boxes, entry->origin, entry->letter, LETTER_ACKED);
         return;
     }
     report(s, entry->receipt,
@@ -201,8 +201,11 @@ void session_fate(struct session *s, uint64_t seq, enum err fate)
 static void closed(void *arg, uint64_t seq, const struct unacked_entry *entry)
 {
     struct session *s = arg;
+    struct letter *letter = entry->letter;
     (void)seq;
-    if (entry->origin == UNACKED_LIVE)
+    if (entry->origin != UNACKED_LIVE)
+        letter_free(&letter);
+    else
         report(s, entry->receipt,
                &(struct session_result){.kind = HERALD__V1__RESULT_KIND__RESULT_CLOSED, .reason = "", .device = ""});
 }

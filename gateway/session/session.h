@@ -25,6 +25,7 @@
 #include "link.pb-c.h"
 
 struct drain;
+struct letter;
 struct sessions;
 
 enum { SESSION_MAGIC = 0x5E551011 };
@@ -66,9 +67,8 @@ bool session_is_device(const struct session *s, const char *device, size_t len);
 
 /* True: it is taken up, and the receipt's result is reported once, now or later. False: not (yet) to be found here. */
 bool session_push(struct session *s, struct push_frame *frame, void *receipt);
-/* Sends an entry of a mailbox. */
-void session_push_entry(struct session *s, struct push_frame *frame, enum unacked_origin origin,
-                        const struct stream_id *id);
+/* Sends an entry of a mailbox; the letter is the session's then. */
+void session_push_entry(struct session *s, struct push_frame *frame, enum unacked_origin origin, struct letter *letter);
 /* May more durable pushes be sent now? */
 bool session_has_room(const struct session *s);
 

@@ -14,6 +14,7 @@
 #include "common/loop.h"
 #include "common/redis.h"
 #include "gateway/auth/auth.h"
+#include "gateway/session/letter.h"
 #include "gateway/session/session.h"
 
 struct routes;
@@ -40,6 +41,8 @@ struct session_events {
     void (*result)(void *arg, void *receipt, const struct session_result *result);
     /* A client's message to the business. ERR_OK: session_answer_message() follows; keep a session_ref(). */
     enum err (*upstream)(void *arg, struct session *s, const struct upstream_request *request);
+    /* A mailbox entry was acknowledged, or found expired, and is removed: letter->end says which. Borrowed all. */
+    void (*letter)(void *arg, const char *user, const char *device, const struct letter *letter);
 };
 
 /* Borrowed all, but `settings`, which is copied. */

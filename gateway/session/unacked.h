@@ -11,10 +11,7 @@
 
 struct unacked;
 
-/* The id of an entry in a Redis stream, "<ms>-<n>". */
-struct stream_id {
-    uint64_t ms, n;
-};
+struct letter;
 
 /* BOX: came out of a mailbox, where it stays until acknowledged. */
 enum unacked_origin { UNACKED_LIVE, UNACKED_USER_BOX, UNACKED_DEVICE_BOX };
@@ -22,8 +19,8 @@ enum unacked_origin { UNACKED_LIVE, UNACKED_USER_BOX, UNACKED_DEVICE_BOX };
 struct unacked_entry {
     uint64_t id_hash; /* of the message's id, for acknowledging by id */
     union {
-        void *receipt;              /* LIVE */
-        struct stream_id stream_id; /* BOX */
+        void *receipt;         /* LIVE */
+        struct letter *letter; /* BOX; whoever takes the entry out owns it */
     };
     uint32_t len; /* bytes of the frame */
     uint8_t origin;

@@ -164,3 +164,51 @@ def test_abrupt_end_keeps_what_was_not_acknowledged(world, user):
     first.push(sent)
     first.abort()
     assert world.connect(name, gateway=1).push(sent)["content"] == "unacknowledged"
+
+
+def test_stored_then_acked_out_of_the_mailbox(world, user):
+    outcomes, name = world.tail("herald.outcome"), user()
+    ids = [world.push({"user": name}, i, outcome=True) for i in range(3)]
+    quiet = world.push({"user": name}, "nobody asked")
+    outcomes.wait_json(lambda o: o["id"] in ids and o["outcome"] == "stored", 3)
+    time.sleep(1)  # so that the whole latency is seen to be the whole one
+    client = world.connect(name, "phone")
+    client.push(quiet)
+    acked = outcomes.wait_json(lambda o: o["id"] in ids and o["outcome"] == "acked", 3)
+    assert [o["id"] for o in acked] == ids and [o["seq"] for o in acked] == [1, 2, 3]
+    for got in acked:
+        assert got["user"] == name and got["device"] == "phone" and got["reason"] == "mailbox"
+        assert 1000 <= got["latencyMs"] < 60000 and got["instance"].startswith("gw1-")
+        assert got["offset"].startswith("herald.push/")
+    of_these = [(o["id"], o["outcome"]) for o in outcomes.values() if o["id"] in ids + [quiet]]
+    assert of_these == [(i, "stored") for i in ids] + [(i, "acked") for i in ids]
+
+
+def test_late_ack_is_told_once_whoever_acknowledges(world, user):
+    """Two devices get what is in the user's mailbox, both acknowledge: one outcome."""
+    outcomes, name = world.tail("herald.outcome"), user()
+    silent = [world.connect(name, device, ack=False, gateway=g) for g, device in enumerate(("phone", "web"))]
+    sent = world.push({"user": name}, outcome=True)
+    outcomes.wait_json(lambda o: o["id"] == sent and o["outcome"] == "stored")  # after the ack wait
+    for client in silent:
+        again = client.messages.wait(lambda m: m.get("id") == sent, 2)[1]  # out of the mailbox
+        client.send(type="ack", seq=again["seq"])
+    outcomes.wait_json(lambda o: o["id"] == sent and o["outcome"] == "acked")
+    for client in silent:
+        client.push(world.push({"user": name, "device": "phone" if client is silent[0] else "web"}))
+    done = world.push({"user": user()}, outcome=True)
+    outcomes.wait_json(lambda o: o["id"] == done)
+    assert [o["outcome"] for o in outcomes.values() if o["id"] == sent] == ["stored", "acked"]
+
+
+def test_expired_in_the_mailbox(world, user):
+    outcomes, name = world.tail("herald.outcome"), user()
+    sent = world.push({"user": name}, outcome=True, ttlMs=1500)
+    last = world.push({"user": name})
+    outcomes.wait_json(lambda o: o["id"] == sent and o["outcome"] == "stored")
+    time.sleep(1.6)
+    client = world.connect(name)
+    client.push(last)
+    got = outcomes.wait_json(lambda o: o["id"] == sent and o["outcome"] == "expired")[0]
+    assert got["reason"] == "mailbox" and got["latencyMs"] >= 1500 and "seq" not in got
+    assert sent not in [m["id"] for m in client.pushes()]
