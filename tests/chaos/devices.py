@@ -51,7 +51,8 @@ class Device:
         self.fleet, self.ledger, self.user, self.name = fleet, fleet.ledger, user, name
         self.addresses, self.token, self.patience_s = addresses, token, patience_s
         self.turn = fleet.rng.randrange(len(addresses))
-        self.is_wanted, self.is_reading, self.is_acking = True, True, True
+        self.is_wanted, self.is_reading, self.is_acking, self.is_flapping = True, True, True, False
+        self.lag_s = fleet.rng.choice((0, 0, 0.04, 0.25))  # between seeing and acknowledging
         self.state, self.sock, self.next_try = OFF, None, 0.0
         self.connects = 0
 
@@ -63,6 +64,8 @@ class Device:
     def connect(self, now):
         self.received, self.outgoing = bytearray(), bytearray()
         self.unacked, self.seq, self.session = collections.deque(), 0, "?"
+        self.due = collections.deque()  # acknowledgements that wait: (when, seq)
+        self.flap_at = now + self.fleet.rng.uniform(0.05, 1.5)
         self.since = self.heard = self.beat = now
         self.sock = socket.socket()
         self.sock.setblocking(False)
@@ -97,7 +100,7 @@ class Device:
             return
         left = Device(self.fleet, self.user, self.name, self.addresses, self.token, self.patience_s)
         for name in ("sock", "state", "received", "outgoing", "unacked", "seq", "session", "since", "heard", "beat",
-                     "is_reading", "is_acking"):
+                     "is_reading", "is_acking", "due"):
             setattr(left, name, getattr(self, name))
         left.leaves_at = time.monotonic() + 3.0
         self.fleet.leaving.append(left)
@@ -178,7 +181,10 @@ class Device:
         while self.sock is sock and (frame := take_frame(self.received)):
             self._frame(*frame, batch)
         if batch and self.sock is sock and self.is_acking:
-            self._ack(batch)
+            if self.lag_s:
+                self.due.append((self.heard + self.lag_s, self.seq))
+            else:
+                self._ack(self.seq)
 
     def _frame(self, opcode, payload, batch):
         if opcode == 9:
@@ -212,15 +218,17 @@ class Device:
             batch.append(seq)
         self.ledger.seen(self.user, self.name, message["id"], message.get("content"), f"seq {seq} in {self.session}")
 
-    def _ack(self, batch):
-        """Of all so far, or one by one, by id."""
-        self.ledger.acked(self.user, [message_id for _, message_id in self.unacked])
-        if len(self.unacked) == len(batch) and self.fleet.rng.random() < 0.1:
-            for _, message_id in self.unacked:
+    def _ack(self, seq):
+        """Of all up to that, or one by one, by id."""
+        ids = []
+        while self.unacked and self.unacked[0][0] <= seq:
+            ids.append(self.unacked.popleft()[1])
+        self.ledger.acked(self.user, ids)
+        if len(ids) < 5 and self.fleet.rng.random() < 0.1:
+            for message_id in ids:
                 self.outgoing += masked(1, json.dumps({"type": "ack", "id": message_id}).encode())
         else:
-            self.outgoing += masked(1, b'{"type":"ack","seq":%d}' % self.seq)
-        self.unacked.clear()
+            self.outgoing += masked(1, b'{"type":"ack","seq":%d}' % seq)
         self.flush()
 
     # --- time ---
@@ -236,6 +244,13 @@ class Device:
                 self.drop("no answer")
         elif self.is_reading and now - self.heard > self.patience_s:
             self.drop("hears nothing")
+        elif self.is_flapping and now > self.flap_at:
+            self.turn -= self.fleet.rng.random() < 0.6  # mostly to the same gateway
+            self.drop("flaps", self.fleet.rng.random() < 0.5)
+            self.next_try = 0.0
+        elif self.due and now >= self.due[0][0]:
+            _, seq = self.due.popleft()
+            self._ack(seq)
         elif now - self.beat > HEARTBEAT_S:
             self.beat = now
             self.send(masked(1, b'{"type":"heartbeat","timestamp":1}'))
@@ -277,7 +292,7 @@ class Fleet:
 
     def _run(self):
         while not self.stopping.is_set():
-            for key, mask in self.selector.select(0.02) if self.selector.get_map() else self._idle():
+            for key, mask in self.selector.select(0.01) if self.selector.get_map() else self._idle():
                 key.data.on_event(mask)
             while self.orders:
                 order, done = self.orders.popleft()
@@ -287,6 +302,8 @@ class Fleet:
             for device in self.devices.values():
                 device.tick(now)
             for device in self.leaving:
+                if device.sock and device.due and now >= device.due[0][0]:
+                    device._ack(device.due.popleft()[1])
                 if device.sock and now > device.leaves_at:
                     device.drop("was replaced, and Herald did not say so")
                     self.ledger.counts["replaced connections that stayed"] += 1

@@ -311,6 +311,18 @@ class Away(ClientFault):
         self.set(world, "is_wanted", True)
 
 
+class Flap(ClientFault):
+    """Connections that last a moment, again and again."""
+
+    kind, weight = "clients flap", 6
+
+    def inject(self, world):
+        self.set(world, "is_flapping", True)
+
+    def undo(self, world):
+        self.set(world, "is_flapping", False)
+
+
 class Storm(ClientFault):
     """All connections end at once, and come back."""
 
@@ -339,7 +351,7 @@ class Move(ClientFault):
 
 KINDS = (KillWorker, KillGateway, KillRouter, KillRegistry, KillRedis, KillKafka, StopWorker, StopGateway, StopRouter,
          StopRegistry, StopRedis, StopKafka, RestartGateway, RestartRouter, RestartRegistry, RestartRedis, RestartKafka,
-         Rolling, Flush, Slow, Mute, Away, Storm, Move)
+         Rolling, Flush, Slow, Mute, Away, Flap, Storm, Move)
 
 
 def draw(rng, kinds):

@@ -11,6 +11,8 @@ from ledger import BAD, DEVICE, DURABLE, LISTED, TTL, VOLATILE, Message
 
 MIX = ((DURABLE, 76), (DEVICE, 8), (LISTED, 4), (TTL, 5), (VOLATILE, 5), (BAD, 2))
 
+BURSTS = 0.02  # share of the turns
+
 
 class Traffic:
     def __init__(self, ledger, bootstrap, users, rate, seed):
@@ -36,11 +38,21 @@ class Traffic:
                 due = time.monotonic()
                 continue
             self.idle.clear()
-            self._produce(self.users[self.number % len(self.users)])
+            count = self._turn()
             self.producer.poll(0)
-            due = max(due + 1 / self.rate, time.monotonic() - 1)
+            due = max(due + count / self.rate, time.monotonic() - 1)
             while (left := due - time.monotonic()) > 0:
                 self.producer.poll(left)
+
+    def _turn(self):
+        """One message to the next user, or now and then a burst: what overtakes is seen only among messages close by."""
+        if self.rng.random() >= BURSTS:
+            self._produce(self.users[self.number % len(self.users)])
+            return 1
+        user, count = self.rng.choice(self.users), self.rng.randrange(5, 40)
+        for _ in range(count):
+            self._produce(user)
+        return count
 
     def _produce(self, user):
         kind = self.rng.choices([k for k, _ in MIX], [w for _, w in MIX])[0]
