@@ -11,7 +11,14 @@
 #include "common/table.h"
 #include "gateway/metrics.h"
 
-enum { PEERS_MAGIC = 0x9EE20001, PEER_MAGIC = 0x9EE20002, SWEEP_MS = 1000, NAME_LEN_MAX = 128, ENDPOINT_LEN_MAX = 256 };
+enum {
+    PEERS_MAGIC = 0x9EE20001,
+    PEER_MAGIC = 0x9EE20002,
+    SWEEP_MS = 1000,
+    SLEPT_MS = 2 * SWEEP_MS,
+    NAME_LEN_MAX = 128,
+    ENDPOINT_LEN_MAX = 256
+};
 
 struct peer {
     uint32_t magic;
@@ -36,6 +43,7 @@ struct peers {
     struct list list;
     struct loop_task flush;
     struct loop_timer *sweep;
+    uint64_t swept_ms;
 };
 
 /* --- one router ------------------------------------------------------------------------------------------------------
@@ -182,9 +190,15 @@ static void sweep(void *arg)
     struct peers *peers = arg;
     MAGIC_CHECK(peers, PEERS_MAGIC);
     uint64_t now_ms = loop_now_ms(peers->loop);
+    /* this process stood still: what the routers said meanwhile is still to be read. Dropped now, their first envelopes
+     * would be refused and later ones, behind their next hello, taken: messages would overtake others */
+    bool has_slept = now_ms - peers->swept_ms > SLEPT_MS;
+    peers->swept_ms = now_ms;
     list_each (it, &peers->list) {
         struct peer *peer = container_of(it, struct peer, link);
-        if (now_ms - peer->heard_ms > (uint64_t)peers->settings.silence_ms)
+        if (has_slept)
+            peer->heard_ms = now_ms;
+        else if (now_ms - peer->heard_ms > (uint64_t)peers->settings.silence_ms)
             drop(peer, "silent");
     }
 }
@@ -271,6 +285,7 @@ struct peers *peers_new(struct loop *loop, struct bus *bus, const struct peers_s
     peers->self = self;
     peers->generation = generation;
     peers->endpoint = endpoint;
+    peers->swept_ms = loop_now_ms(loop);
     list_init(&peers->list);
     loop_task_init(&peers->flush, flush, peers);
     peers->sweep = loop_timer_new(loop, sweep, peers);

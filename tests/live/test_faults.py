@@ -60,6 +60,17 @@ def instances(world, registry=0):
     return {i["instance"] for i in found if i["state"] == "live"}
 
 
+def test_worker_that_slept_for_long(broken, traffic):
+    """Longer than `link.silence`: what the routers sent it meanwhile is taken without a hole, or not at all."""
+    import os
+    worker = workers_of(broken.cluster.of("gateway")[0])[0]
+    os.kill(worker, signal.SIGSTOP)
+    time.sleep(11.5)
+    os.kill(worker, signal.SIGCONT)
+    traffic.wait_flowing(100)
+    assert traffic.finish() > 50
+
+
 def test_router_killed(broken, traffic):
     router = broken.cluster.of("router")[0]
     router.process.kill()
