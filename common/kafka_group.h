@@ -11,12 +11,10 @@
 struct kafka_part {
     bool is_held;
     bool is_paused;
-    bool is_revoked; /* during the batch in hand: its records in it came before that */
-    uint64_t paused_ms;
-    int64_t
-        again; /* librdkafka 2.0.2 may hand out again, after a resume, what it did before: skip what is below this */
-    int64_t wanted; /* next offset to read, as the owner says; -1: nothing to say */
-    int64_t sent;   /* the last one sent off to be committed */
+    bool is_revoked;    /* during the batch in hand: its records in it came before that */
+    uint64_t paused_ms; /* librdkafka was told so last */
+    int64_t wanted;     /* next offset to read, as the owner says; -1: nothing to say */
+    int64_t sent;       /* the last one sent off to be committed */
 };
 
 struct kafka_group {
