@@ -39,6 +39,7 @@ gateway_SRCS += $(addprefix gateway/ws/, utf8.c frame.c accept_key.c http_status
 router_SRCS := $(addprefix router/, \
     main.c settings.c metrics.c router.c dispatch.c ledger.c spill.c flow.c inflight.c route.c resolver.c lane.c \
     delivery.c mailbox.c results.c upstream.c dedup.c)
+router_SRCS += $(addprefix router/, audit.c audit_report.c)
 
 router_SRCS += $(addprefix router/, \
     push.c push_json.c push_proto.c tracker.c source.c record.c deadletter.c outcome.c)

@@ -41,8 +41,15 @@ unsigned metric_bound_count(const struct metric *m)
     return count;
 }
 
+bool metric_is_listed(const struct metric *m)
+{
+    return m->kind == METRIC_LISTED_COUNTER || m->kind == METRIC_LISTED_GAUGE;
+}
+
 size_t metric_word_count(const struct metric *m)
 {
+    if (metric_is_listed(m))
+        return 0;
     return m->kind == METRIC_HISTOGRAM ? metric_bound_count(m) + 2 : metric_value_count(m);
 }
 

@@ -12,14 +12,15 @@
 
 #include "buf.h"
 
-enum metric_kind { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
+/* LISTED: the values are not known before and not kept here; metric_on_list() gives who prints them. */
+enum metric_kind { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM, METRIC_LISTED_COUNTER, METRIC_LISTED_GAUGE };
 
 /* Rows stand in the order of the daemon's enum of metric ids; a row without a name ends the table. */
 struct metric {
     const char *name; /* herald_gateway_frames_out_total; units in the name (_seconds, _bytes, _total) */
     enum metric_kind kind;
     const char *help;
-    const char *label;               /* NULL: none */
+    const char *label;               /* NULL: none; of a LISTED one for the documents only */
     const char *const *label_values; /* NULL-terminated; the index is the `value` argument below */
     /* HISTOGRAM: upper bounds, in microseconds where the name ends in _seconds, ascending, ended by 0 */
     const uint64_t *bounds;
@@ -44,6 +45,10 @@ uint64_t metric_get(unsigned id);
 uint64_t metric_get_labelled(unsigned id, unsigned value);
 /* Of a given block, or summed over all blocks with block < 0. */
 uint64_t metric_read(int block, unsigned id, unsigned value);
+
+/* Appends the lines `name{label="value"} number` of each LISTED metric in turn. One for the process; NULL: none. */
+typedef void metric_list_fn(void *arg, unsigned id, const char *name, struct buf *out);
+void metric_on_list(metric_list_fn *fn, void *arg);
 
 /* The exposition format 0.0.4. With more than one block each sample has slot="N" (first_slot counted from 0). */
 void metric_print(struct buf *out);

@@ -3,11 +3,14 @@
 #define HERALD_COMMON_METRIC_BLOCK_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 
 #include "metric.h"
 
 /* A counter or gauge: one word for each label value (one when there is no label).
- * A histogram: one word for each bucket, not cumulative, one for what is above all bounds, and the sum. */
+ * A listed one: none. A histogram: one word for each bucket, not cumulative, one for what is above all bounds, and the
+ * sum. */
+bool metric_is_listed(const struct metric *m);
 size_t metric_word_count(const struct metric *m);
 /* 1 when there is no label. */
 unsigned metric_value_count(const struct metric *m);

@@ -6,8 +6,23 @@
 #include "metric.h"
 #include "metric_block.h"
 
-static const char *const kind_names[] = {
-    [METRIC_COUNTER] = "counter", [METRIC_GAUGE] = "gauge", [METRIC_HISTOGRAM] = "histogram"};
+static const char *const kind_names[] = {[METRIC_COUNTER] = "counter",
+                                         [METRIC_GAUGE] = "gauge",
+                                         [METRIC_HISTOGRAM] = "histogram",
+                                         [METRIC_LISTED_COUNTER] = "counter",
+                                         [METRIC_LISTED_GAUGE] = "gauge"};
+
+/* The one who prints LISTED metrics. */
+static struct {
+    metric_list_fn *fn;
+    void *arg;
+} lister;
+
+void metric_on_list(metric_list_fn *fn, void *arg)
+{
+    lister.fn = fn;
+    lister.arg = arg;
+}
 
 static bool is_in_seconds(const struct metric *m)
 {
@@ -119,6 +134,11 @@ static void print_metric(struct buf *out, const struct metric *m, unsigned id)
     buf_printf(out, "# HELP %s ", m->name);
     add_escaped(out, m->help, false);
     buf_printf(out, "\n# TYPE %s %s\n", m->name, kind_names[m->kind]);
+    if (metric_is_listed(m)) {
+        if (lister.fn)
+            lister.fn(lister.arg, id, m->name, out);
+        return;
+    }
     for (unsigned block = 0; block < metric_block_count(); block++) {
         const _Atomic uint64_t *words = metric_words(block, id);
         if (m->kind == METRIC_HISTOGRAM)
@@ -149,7 +169,9 @@ void metric_print_docs(const struct metric *table, struct buf *out)
     buf_add_str(out, "| metric | kind | labels | meaning |\n|---|---|---|---|\n");
     for (const struct metric *m = table; m->name; m++) {
         buf_printf(out, "| `%s` | %s | ", m->name, kind_names[m->kind]);
-        for (unsigned i = 0; m->label && m->label_values[i]; i++) {
+        if (metric_is_listed(m))
+            buf_add_str(out, m->label);
+        for (unsigned i = 0; !metric_is_listed(m) && m->label && m->label_values[i]; i++) {
             buf_add_str(out, i ? ", " : m->label);
             buf_add_str(out, i ? "" : ": ");
             add_cell(out, m->label_values[i]);

@@ -15,6 +15,7 @@ struct ledger {
     struct slab *slab;
     struct list all;
     struct ledger_counts counts;
+    struct audit *audit;
     bool is_full;
 };
 
@@ -26,6 +27,7 @@ struct ledger *ledger_new(struct loop *loop, struct inflight *inflight, const st
     ledger->events = *events;
     ledger->arg = arg;
     ledger->slab = slab_new("entry", sizeof(struct entry));
+    ledger->audit = audit_new();
     list_init(&ledger->all);
     return ledger;
 }
@@ -35,6 +37,7 @@ void ledger_free(struct ledger **ledger)
     if (!*ledger)
         return;
     CHECK(list_is_empty(&(*ledger)->all));
+    audit_free(&(*ledger)->audit);
     slab_free(&(*ledger)->slab);
     free(*ledger);
     *ledger = NULL;
@@ -70,6 +73,12 @@ void ledger_close(struct ledger *ledger, struct record *record)
     leave(ledger, record);
 }
 
+/* Under which row of the accounts its targets stand. */
+static int32_t place_of(const struct record *record)
+{
+    return record->kafka.partition;
+}
+
 struct entry *ledger_add(struct ledger *ledger, struct record *record, struct push_str user, struct push_str device)
 {
     struct entry *e = slab_get(ledger->slab);
@@ -84,6 +93,7 @@ struct entry *ledger_add(struct ledger *ledger, struct record *record, struct pu
     record->user = (void *)((uintptr_t)record->user + 1);
     ledger->counts.accepted++;
     ledger->counts.in_flight++;
+    audit_accepted(ledger->audit, place_of(record));
     metric_add(METRIC_TARGETS, 1);
     return e;
 }
@@ -99,6 +109,7 @@ static void report(struct ledger *ledger, const struct entry *e, struct outcome 
     outcome->timestamp_ms = record->kafka.timestamp_ms;
     outcome->is_wanted = record->push.is_outcome_wanted;
     ledger->counts.finished[outcome->kind]++;
+    audit_finished(ledger->audit, place_of(record), outcome->kind);
     ledger->events.outcome(ledger->arg, outcome);
     if (outcome->kind == OUTCOME_ACKED || outcome->kind == OUTCOME_WRITTEN)
         metric_observe(METRIC_DELIVERY_TIME, (loop_now_ms(ledger->loop) - record->consumed_ms) * 1000);
@@ -111,6 +122,7 @@ void ledger_end(struct ledger *ledger, struct entry *e, struct outcome *outcome)
           !dedup_is_claiming(&e->claim));
     if (record->is_orphan) {
         ledger->counts.abandoned++;
+        audit_abandoned(ledger->audit, place_of(record));
         metric_add(METRIC_TARGETS_ABANDONED, 1);
     } else {
         report(ledger, e, outcome);
@@ -133,6 +145,19 @@ const struct ledger_counts *ledger_counts(const struct ledger *ledger)
     return &ledger->counts;
 }
 
+struct audit *ledger_accounts(const struct ledger *ledger)
+{
+    return ledger->audit;
+}
+
+struct audit *ledger_audit(const struct ledger *ledger)
+{
+    audit_begin(ledger->audit);
+    list_each (at, &ledger->all)
+        audit_in_flight(ledger->audit, place_of(container_of(at, struct entry, all_link)->record));
+    return ledger->audit;
+}
+
 bool ledger_is_balanced(const struct ledger *ledger)
 {
     uint64_t ended = ledger->counts.abandoned, in_flight = 0;
@@ -140,6 +165,6 @@ bool ledger_is_balanced(const struct ledger *ledger)
         ended += ledger->counts.finished[i];
     list_each (at, &ledger->all)
         in_flight++;
-    return in_flight == ledger->counts.in_flight && ledger->counts.accepted == ended + in_flight &&
-           slab_in_use(ledger->slab) == in_flight;
+    return audit_imbalance(ledger_audit(ledger)) == 0 && in_flight == ledger->counts.in_flight &&
+           ledger->counts.accepted == ended + in_flight && slab_in_use(ledger->slab) == in_flight;
 }

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "common/loop.h"
+#include "router/audit.h"
 #include "router/entry.h"
 #include "router/inflight.h"
 #include "router/outcome.h"
@@ -43,6 +44,10 @@ void ledger_end(struct ledger *ledger, struct entry *e, struct outcome *outcome)
 /* The oldest entry; NULL when there is none. */
 struct entry *ledger_first(const struct ledger *ledger);
 const struct ledger_counts *ledger_counts(const struct ledger *ledger);
+/* The accounts of each partition, for counting what does not come this way (records that are dead at once). */
+struct audit *ledger_accounts(const struct ledger *ledger);
+/* The same as of now: in flight counted by walking. */
+struct audit *ledger_audit(const struct ledger *ledger);
 /* Does the identity hold, with what is in flight counted by walking? For tests and the end. */
 bool ledger_is_balanced(const struct ledger *ledger);
 

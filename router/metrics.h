@@ -82,6 +82,18 @@
       upstream_labels)                                                                                                 \
     X(UPSTREAMS_PENDING, METRIC_GAUGE, "herald_router_upstreams_pending", "Messages from clients on their way.", NULL, \
       NULL)                                                                                                            \
+    X(PARTITION_ACCEPTED, METRIC_LISTED_COUNTER, "herald_router_partition_accepted_total",                             \
+      "Targets, and records that were dead at once, accepted from each partition: = finished + abandoned + in "        \
+      "flight.",                                                                                                       \
+      "partition", NULL)                                                                                               \
+    X(PARTITION_FINISHED, METRIC_LISTED_COUNTER, "herald_router_partition_finished_total",                             \
+      "Of these, those that have their outcome.", "partition, outcome", NULL)                                          \
+    X(PARTITION_ABANDONED, METRIC_LISTED_COUNTER, "herald_router_partition_abandoned_total",                           \
+      "Of these, those given up because the partition was taken away.", "partition", NULL)                             \
+    X(PARTITION_IN_FLIGHT, METRIC_LISTED_GAUGE, "herald_router_partition_in_flight",                                   \
+      "Of these, those still under way, counted one by one.", "partition", NULL)                                       \
+    X(AUDIT_IMBALANCE, METRIC_GAUGE, "herald_router_audit_imbalance",                                                  \
+      "What does not add up, over all partitions: anything but 0 is a fault of Herald.", NULL, NULL)                   \
     X(REDIS_UP, METRIC_GAUGE, "herald_router_redis_up", "1 while Redis answers.", NULL, NULL)
 
 enum router_metric {

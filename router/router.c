@@ -7,6 +7,7 @@
 #include "common/lease.h"
 #include "common/log.h"
 #include "common/members.h"
+#include "router/audit_report.h"
 #include "router/dispatch.h"
 #include "router/metrics.h"
 #include "router/outcome.h"
@@ -37,6 +38,7 @@ struct router {
     struct outcome_log *outcomes;
     struct upstream *upstream;
     struct source *source;
+    struct audit_report *audit_report;
     struct members *members;
     struct lease *lease;
     struct loop_timer *stop_timer;
@@ -78,6 +80,22 @@ static void on_abandoned(void *arg, struct record *record)
     struct router *router = arg;
     MAGIC_CHECK(router, ROUTER_MAGIC);
     dispatch_abandoned(router->dispatch, record);
+}
+
+static void on_dead(void *arg, const struct record *record)
+{
+    struct router *router = arg;
+    struct audit *accounts = ledger_accounts(dispatch_ledger(router->dispatch));
+    MAGIC_CHECK(router, ROUTER_MAGIC);
+    audit_accepted(accounts, record->kafka.partition);
+    audit_finished(accounts, record->kafka.partition, OUTCOME_DEAD);
+}
+
+static struct audit *audit_now(void *arg)
+{
+    struct router *router = arg;
+    MAGIC_CHECK(router, ROUTER_MAGIC);
+    return ledger_audit(dispatch_ledger(router->dispatch));
 }
 
 static void on_result(void *arg, uint32_t number, const Herald__V1__Result *result)
@@ -250,7 +268,7 @@ static void make_dispatch(struct router *router)
 
 static enum err make_kafka_side(struct router *router)
 {
-    static const struct source_events events = {.record = on_record, .abandoned = on_abandoned};
+    static const struct source_events events = {.record = on_record, .abandoned = on_abandoned, .dead = on_dead};
     const struct router_settings *s = router->settings;
     enum err err = kafka_producer_new(router->loop, &s->kafka, &router->producer);
     if (err)
@@ -310,6 +328,8 @@ static enum err start(struct router *router)
     results_start(router->results, router->id, router->generation, lanes, &inbox_events, router);
     router->members = members_new(router->loop, router->redis, &s->redis, &member_events, router);
     make_lease(router);
+    router->audit_report = audit_report_new(router->loop, router->redis, router->admin, router->id, router->generation,
+                                            audit_now, router);
     log_info("router started", F_STR("id", router->id), F_UINT("generation", router->generation),
              F_STR("endpoint", router->endpoint), F_UINT("admin_port", admin_port(router->admin)));
     return ERR_OK;
@@ -370,6 +390,7 @@ void router_free(struct router **router_p)
     struct router *router = *router_p;
     if (!router)
         return;
+    audit_report_free(&router->audit_report);
     if (router->source)
         source_stop(router->source);
     lease_free(&router->lease);

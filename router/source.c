@@ -129,6 +129,8 @@ static void report_dead(const struct record *record, enum push_error error)
     };
     if (record->owner->outcomes)
         outcome_report(record->owner->outcomes, &outcome);
+    if (record->owner->events.dead)
+        record->owner->events.dead(record->owner->arg, record);
 }
 
 void record_dead(struct record *record, enum push_error error)

@@ -52,6 +52,8 @@ struct record {
 struct source_events {
     void (*record)(void *arg, struct record *record);
     void (*abandoned)(void *arg, struct record *record);
+    /* It was reported dead: its one outcome. May be NULL. */
+    void (*dead)(void *arg, const struct record *record);
     /* All brokers are down, or one is back. */
     void (*state)(void *arg, bool is_up);
 };
