@@ -46,11 +46,12 @@ router_SRCS += $(addprefix router/, \
 
 registry_SRCS := $(addprefix registry/, \
     main.c registry.c settings.c metrics.c roster.c watcher.c claim.c leader.c publisher.c presence.c lookup.c record.c \
-    api.c api_instances.c api_users.c api_stats.c api_push.c api_token.c api_pages.c api_dlq.c api_replay.c letter.c)
+    api.c api_instances.c api_users.c api_stats.c api_push.c api_token.c api_pages.c api_dlq.c api_replay.c letter.c \
+    audit.c auditor.c api_audit.c)
 
 ctl_SRCS := $(addprefix registry/ctl/, \
     main.c command.c arguments.c client.c http.c url.c table_print.c show.c screen.c \
-    cmd_instances.c cmd_user.c cmd_users.c cmd_stats.c cmd_topics.c cmd_watch.c cmd_token.c cmd_health.c cmd_dlq.c)
+    cmd_instances.c cmd_user.c cmd_users.c cmd_stats.c cmd_topics.c cmd_watch.c cmd_token.c cmd_health.c cmd_dlq.c cmd_audit.c)
 
 bench_SRCS := $(addprefix bench/, load.c load_conn.c load_run.c)
 devbroker_SRCS := deploy/local/kafka_devbroker.c

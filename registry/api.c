@@ -50,6 +50,7 @@ void api_start(struct api *api, struct admin *admin)
         {"GET", "/api/v1/dlq", api_dlq_list},
         {"GET", "/api/v1/dlq/", api_dlq_get},
         {"POST", "/api/v1/dlq/replay", api_dlq_replay},
+        {"GET", "/api/v1/audit", api_audit_get},
         {"GET", "/api/v1/topics", api_topics_get},
         {"POST", "/api/v1/push", api_push_post},
         {"GET", "/api/v1/token", api_token_get},

@@ -11,6 +11,7 @@
 #include "common/kafka_reader.h"
 #include "common/loop.h"
 #include "common/redis.h"
+#include "registry/auditor.h"
 #include "registry/leader.h"
 #include "registry/publisher.h"
 #include "registry/roster.h"
@@ -31,6 +32,7 @@ struct api {
     struct publisher *publisher;
     struct kafka_producer *producer; /* NULL unless try.enabled or api.write */
     struct kafka_reader *reader;
+    struct auditor *auditor;
 };
 enum { API_MAGIC = 0x41504921 };
 

@@ -26,6 +26,7 @@ void api_topics_get(struct admin_request *request, void *arg);
 void api_push_post(struct admin_request *request, void *arg);
 void api_token_get(struct admin_request *request, void *arg);
 void api_try_get(struct admin_request *request, void *arg);
+void api_audit_get(struct admin_request *request, void *arg);
 void api_dlq_list(struct admin_request *request, void *arg);
 void api_dlq_get(struct admin_request *request, void *arg);
 void api_dlq_replay(struct admin_request *request, void *arg);

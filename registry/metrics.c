@@ -11,8 +11,8 @@ static const char *const events[] = {
 static const char *const sweeps[] = {"ok", "failed", NULL};
 static const char *const holds[] = {"connected", "slow", "emptied", NULL};
 static const char *const publishes[] = {"ok", "refused", "away", NULL};
-static const char *const resources[] = {"instances", "user", "users", "stats",  "topics", "push",
-                                        "token",     "try",  "dlq",   "replay", "page",   NULL};
+static const char *const resources[] = {"instances", "user",  "users", "stats",  "topics", "push", "token",
+                                        "try",       "audit", "dlq",   "replay", "page",   NULL};
 static const char *const refusals[] = {"bad_request", "disabled", "too_large", "busy", "away", NULL};
 static const char *const pushes[] = {"ok", "failed", NULL};
 
@@ -45,5 +45,8 @@ const struct metric registry_metrics[] = {
     [METRIC_PUSHES] = {"herald_registry_pushes_total", METRIC_COUNTER, "records produced for /try", "result", pushes},
     [METRIC_REPLAYS] = {"herald_registry_replays_total", METRIC_COUNTER, "dead letters produced again", "result",
                         pushes},
+    [METRIC_AUDIT_IMBALANCE] = {"herald_registry_audit_imbalance", METRIC_GAUGE,
+                                "what does not add up in the live routers' accounts: anything but 0 is a fault"},
+    [METRIC_AUDIT_UNHEARD] = {"herald_registry_audit_unheard", METRIC_GAUGE, "live routers without fresh accounts"},
     {0},
 };

@@ -24,6 +24,8 @@ enum registry_metric {
     METRIC_REQUESTS_REFUSED, /* by enum metric_refusal */
     METRIC_PUSHES,           /* by enum metric_push */
     METRIC_REPLAYS,          /* by enum metric_push */
+    METRIC_AUDIT_IMBALANCE,
+    METRIC_AUDIT_UNHEARD,
 };
 
 enum metric_sweep { SWEEP_OK, SWEEP_FAILED };
@@ -38,6 +40,7 @@ enum metric_resource {
     RESOURCE_PUSH,
     RESOURCE_TOKEN,
     RESOURCE_TRY,
+    RESOURCE_AUDIT,
     RESOURCE_DLQ,
     RESOURCE_REPLAY,
     RESOURCE_PAGE

@@ -28,6 +28,7 @@ struct registry {
     struct watcher *watcher;
     struct leader *leader;
     struct publisher *publisher;
+    struct auditor *auditor;
     struct kafka_producer *producer;
     struct kafka_reader *reader;
     struct lease *lease;
@@ -203,6 +204,7 @@ static void start_watching(struct registry *r)
     snprintf(leader_id, sizeof(leader_id), "%s %llu", r->id, (unsigned long long)r->generation);
     r->leader = leader_new(r->loop, r->redis, leader_id, (uint64_t)s->ttl_ms, on_leader_change, r);
     r->publisher = publisher_new(r->loop, r->redis, r->roster, r->leader, r->id);
+    r->auditor = auditor_new(r->loop, r->redis, r->roster);
     start_lease(r);
 }
 
@@ -231,6 +233,7 @@ static void start_api(struct registry *r)
                           .leader = r->leader,
                           .publisher = r->publisher,
                           .producer = r->producer,
+                          .auditor = r->auditor,
                           .reader = r->reader};
     api_start(&r->api, r->admin);
 }
@@ -274,6 +277,7 @@ void registry_free(struct registry **registry)
     redis_free(&r->redis);
     admin_free(&r->admin);
     loop_timer_free(&r->stop_timer);
+    auditor_free(&r->auditor);
     publisher_free(&r->publisher);
     leader_free(&r->leader);
     watcher_free(&r->watcher);

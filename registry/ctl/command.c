@@ -32,6 +32,10 @@ const struct command commands[] = {
      "was delivered meanwhile arrives under the same id. The registry must allow it (api.write).\n"
      "Exit status 1 when there is none.\n",
      TAKES(FILTER) | TAKES(LIMIT) | TAKES(DRY_RUN), 1, 2, cmd_dlq},
+    {"audit", "", "does every accepted message have exactly one fate",
+     "Shows the accounts of every live router by partition: accepted = outcomes + abandoned + in flight.\n"
+     "Exit status 1, and what does not add up, when that does not hold: that is a fault of Herald.\n",
+     0, 0, 0, cmd_audit},
     {"health", "URL", "does this daemon say that it is ready",
      "Asks URL (http://host:port, or with a path; /readyz when it has none) and prints ok when the answer is 200.\n"
      "Else exit status 1, and the reason. Needs no registry; for health checks of containers. Gives up after 2s.\n",

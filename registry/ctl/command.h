@@ -35,6 +35,7 @@ enum status cmd_stats(const struct arguments *arguments);
 enum status cmd_topics(const struct arguments *arguments);
 enum status cmd_watch(const struct arguments *arguments);
 enum status cmd_token(const struct arguments *arguments);
+enum status cmd_audit(const struct arguments *arguments);
 enum status cmd_dlq(const struct arguments *arguments);
 enum status cmd_health(const struct arguments *arguments);
 

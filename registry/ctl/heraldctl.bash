@@ -2,7 +2,7 @@
 _heraldctl()
 {
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} command="" i
-    local commands="instances user users stats topics watch token dlq health help"
+    local commands="instances user users stats topics watch token audit dlq health help"
     local for_all="--registry --timeout --json --help --version"
     local with_value=" --registry --timeout --state --ids --user --device --ttl --secret --interval --count --limit --filter "
 

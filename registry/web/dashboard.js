@@ -55,6 +55,19 @@ function showFacts(stats) {
     element("div", {}, element("dt", {}, name), element("dd", {}, String(value)))));
 }
 
+function showAudit(audit) {
+  const total = audit.total;
+  const unheard = audit.routers.filter((row) => !row.isFresh).map((row) => row.router);
+  const state = !audit.balanced ? ["does not add up", "bad"] : audit.complete ? ["balanced", "good"] : ["incomplete", "warn"];
+  byId("audit-state").textContent = state[0];
+  byId("audit-state").className = `pill ${state[1]}`;
+  byId("audit-sum").textContent = `${wordCount(total.accepted)} accepted = ${wordCount(total.finished)} with an outcome + `
+    + `${wordCount(total.abandoned)} abandoned + ${wordCount(total.inFlight)} in flight`
+    + (unheard.length ? `; no fresh accounts of ${unheard.join(", ")}` : "");
+  byId("audit-faults").replaceChildren(...audit.faults.map((text) => element("li", {}, text)));
+  byId("audit-faults").hidden = audit.faults.length === 0;
+}
+
 const pillOf = { live: "good", draining: "warn", dead: "bad", left: "" };
 
 function instanceRow(row) {
@@ -107,9 +120,10 @@ function showFresh() {
 async function refresh() {
   if (!page.isPaused && !document.hidden) {
     try {
-      const [stats, list] = await Promise.all([ask("/api/v1/stats"), ask("/api/v1/instances")]);
+      const [stats, list, audit] = await Promise.all([ask("/api/v1/stats"), ask("/api/v1/instances"), ask("/api/v1/audit")]);
       showTiles(stats.cluster);
       showFacts(stats);
+      showAudit(audit);
       page.instances = list.instances;
       showInstances();
       page.lastMs = Date.now();
