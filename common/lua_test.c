@@ -224,7 +224,7 @@ static void test_refresh(void **state)
     assert_string_equal(REFRESH("web", "gw1-0", "100", "7", "1000", "300000"), "[1, 0]");
     assert_true(strtoll(ASKED("PTTL", "herald:route:{42}"), NULL, 10) > 290000);
     ASKED("FLUSHALL");
-    APPEND("10", "0", "60000", "1", "", "0", "waits");
+    APPEND("10", "0", "60000", "0", "1", "", "0", "0", "0", "waits");
     assert_string_equal(REFRESH("web", "gw1-0", "100", "7", "1000", "300000"), "[1, 1]");
     assert_string_equal(ASKED("HGET", "herald:route:{42}", "web"), "gw1-0 100 7 1000");
     assert_true(strtoll(ASKED("PTTL", "herald:devices:{42}"), NULL, 10) > 290000);
@@ -238,9 +238,9 @@ static void test_refresh(void **state)
 static void test_register_sees_both_boxes(void **state)
 {
     (void)state;
-    APPEND("10", "0", "60000", "2", "", "0", "a", "", "0", "b");
+    APPEND("10", "0", "60000", "0", "2", "", "0", "0", "0", "a", "", "0", "0", "0", "b");
     RUN(loop, r, REDIS_SCRIPT_BOX_APPEND, 3, "herald:box:{42}:web", "herald:boxmark:{42}:web", "herald:route:{42}",
-        "10", "0", "60000", "1", "", "0", "c");
+        "10", "0", "60000", "0", "1", "", "0", "0", "0", "c");
     assert_int_equal(number(REGISTER("web", "gw1-0", "100", "7", "0", "300000", "1000000"), 1), 3);
 }
 
@@ -269,12 +269,17 @@ static const char *box_text(void)
                  "1", "herald:box:{42}");
 }
 
+/* n entries of p/0, in life 1000. */
+#define ENTRY(generation, offset, bytes) "p/0", "1000", generation, offset, bytes
+#define FREE(bytes) "", "0", "0", "0", bytes
+
 static void test_append_keeps_order_and_tells_routes(void **state)
 {
     (void)state;
     REGISTER("web", "gw1-0", "100", "7", "1000", "300000", "1000000");
-    const char *answer = APPEND("10", "0", "60000", "3", "p/0", "5", "a", "p/0", "6", "b", "p/0", "9", "c");
-    assert_string_equal(answer, "[3, 0, 0, 3, web, gw1-0 100 7 1000]");
+    const char *answer = APPEND("10", "0", "60000", "0", "3", ENTRY("1", "5", "a"), ENTRY("1", "6", "b"),
+                                ENTRY("1", "9", "c"));
+    assert_string_equal(answer, "[aaa, 3, 0, [], web, gw1-0 100 7 1000]");
     assert_string_equal(box_text(), "a b c");
     assert_true(strtoll(ASKED("PTTL", "herald:box:{42}"), NULL, 10) > 50000);
     assert_true(strtoll(ASKED("PTTL", "herald:boxmark:{42}"), NULL, 10) > 50000);
@@ -283,26 +288,94 @@ static void test_append_keeps_order_and_tells_routes(void **state)
 static void test_append_twice_with_the_same_offsets(void **state)
 {
     (void)state;
-    APPEND("10", "0", "60000", "2", "p/0", "5", "a", "p/0", "6", "b");
-    assert_string_equal(APPEND("10", "0", "60000", "3", "p/0", "5", "a", "p/0", "6", "b", "p/0", "10", "c"),
-                        "[1, 2, 0, 3]");
-    assert_string_equal(APPEND("10", "0", "60000", "1", "p/1", "5", "other", "p/0", "9", "x"), "[1, 0, 0, 4]");
-    assert_string_equal(APPEND("10", "0", "60000", "1", "", "0", "always"), "[1, 0, 0, 5]");
-    assert_string_equal(APPEND("10", "0", "60000", "1", "", "0", "always"), "[1, 0, 0, 6]");
+    APPEND("10", "0", "60000", "0", "2", ENTRY("1", "5", "a"), ENTRY("1", "6", "b"));
+    assert_string_equal(
+        APPEND("10", "0", "60000", "0", "3", ENTRY("1", "5", "a"), ENTRY("1", "6", "b"), ENTRY("1", "10", "c")),
+        "[ssa, 3, 0, []]");
+    assert_string_equal(APPEND("10", "0", "60000", "0", "2", "p/1", "1000", "1", "5", "other", ENTRY("1", "9", "x")),
+                        "[as, 4, 0, []]");
+    assert_string_equal(APPEND("10", "0", "60000", "0", "1", FREE("always")), "[a, 5, 0, []]");
+    assert_string_equal(APPEND("10", "0", "60000", "0", "1", FREE("always")), "[a, 6, 0, []]");
     assert_string_equal(box_text(), "a b c other always always");
     /* drained in between: still not a second time */
     ASKED("DEL", "herald:box:{42}");
-    assert_string_equal(APPEND("10", "0", "60000", "1", "p/0", "10", "c"), "[0, 1, 0, 0]");
+    assert_string_equal(APPEND("10", "0", "60000", "0", "1", ENTRY("1", "10", "c")), "[s, 0, 0, []]");
     assert_string_equal(ASKED("EXISTS", "herald:box:{42}"), "0");
+}
+
+static void test_append_of_a_stale_owner(void **state)
+{
+    (void)state;
+    APPEND("10", "0", "60000", "0", "1", ENTRY("4", "5", "a"));
+    /* the next owner reads it again, which is enough to shut the first one out */
+    assert_string_equal(APPEND("10", "0", "60000", "0", "1", ENTRY("5", "5", "a")), "[s, 1, 0, []]");
+    assert_string_equal(APPEND("10", "0", "60000", "0", "2", ENTRY("4", "6", "b"), ENTRY("4", "5", "a")),
+                        "[oo, 1, 0, []]");
+    assert_string_equal(APPEND("10", "0", "60000", "0", "1", ENTRY("5", "6", "b")), "[a, 2, 0, []]");
+    assert_string_equal(APPEND("10", "0", "60000", "0", "1", ENTRY("10", "7", "c")), "[a, 3, 0, []]"); /* numbers */
+    assert_string_equal(APPEND("10", "0", "60000", "0", "1", ENTRY("9", "8", "d")), "[o, 3, 0, []]");
+    assert_string_equal(box_text(), "a b c");
+}
+
+static void test_append_in_a_new_life(void **state)
+{
+    (void)state;
+    APPEND("10", "0", "60000", "0", "1", ENTRY("4", "500", "a"));
+    assert_string_equal(APPEND("10", "0", "60000", "0", "1", "p/0", "1001", "1", "0", "b"), "[a, 2, 0, []]");
+    assert_string_equal(APPEND("10", "0", "60000", "0", "1", "p/0", "1001", "1", "0", "b"), "[s, 2, 0, []]");
+    assert_string_equal(APPEND("10", "0", "60000", "0", "1", ENTRY("9", "501", "late")), "[o, 2, 0, []]");
+    assert_string_equal(box_text(), "a b");
 }
 
 static void test_append_trims_the_oldest(void **state)
 {
     (void)state;
-    assert_string_equal(
-        APPEND("3", "0", "60000", "5", "", "0", "a", "", "0", "b", "", "0", "c", "", "0", "d", "", "0", "e"),
-        "[5, 0, 2, 3]");
+    assert_string_equal(APPEND("3", "0", "60000", "0", "5", FREE("a"), FREE("b"), FREE("c"), FREE("d"), FREE("e")),
+                        "[aaaaa, 3, 0, [a, b]]");
     assert_string_equal(box_text(), "c d e");
+    assert_string_equal(APPEND("3", "0", "60000", "0", "1", FREE("f")), "[a, 3, 0, [c]]");
+}
+
+static void test_append_refuses_the_newest(void **state)
+{
+    (void)state;
+    assert_string_equal(
+        APPEND("2", "0", "60000", "1", "3", ENTRY("1", "1", "a"), ENTRY("1", "2", "b"), ENTRY("1", "3", "c")),
+        "[aaf, 2, 0, []]");
+    assert_string_equal(box_text(), "a b");
+    /* what was refused is not marked: read again, it may enter when there is room */
+    assert_string_equal(APPEND("3", "0", "60000", "1", "1", ENTRY("2", "3", "c")), "[a, 3, 0, []]");
+    assert_string_equal(APPEND("3", "0", "60000", "1", "2", ENTRY("2", "2", "b"), ENTRY("2", "4", "d")),
+                        "[sf, 3, 0, []]");
+    ASKED("DEL", "herald:box:{42}");
+    assert_string_equal(APPEND("3", "10", "60000", "1", "1", FREE("first")), "[a, 1, 0, []]");
+    assert_string_equal(APPEND("3", "10", "60000", "1", "1", FREE("second")), "[a, 2, 0, []]");
+    assert_string_equal(APPEND("3", "10", "60000", "1", "1", FREE("third")), "[f, 2, 0, []]");
+}
+
+static void test_append_trims_by_age(void **state)
+{
+    (void)state;
+    ASKED("XADD", "herald:box:{42}", "1000-1", "d", "ancient");
+    ASKED("XADD", "herald:box:{42}", "2000-1", "d", "old");
+    assert_string_equal(APPEND("2", "0", "60000", "0", "3", FREE("a"), FREE("b"), FREE("c")),
+                        "[aaa, 2, 2, [ancient, old, a]]");
+    assert_string_equal(box_text(), "b c");
+    ASKED("DEL", "herald:box:{42}");
+    ASKED("XADD", "herald:box:{42}", "1000-1", "d", "ancient");
+    assert_string_equal(APPEND("2", "0", "60000", "0", "0"), "[, 0, 1, [ancient]]");
+    assert_string_equal(ASKED("EXISTS", "herald:box:{42}"), "0");
+}
+
+static void test_append_trims_no_end_at_once(void **state)
+{
+    (void)state;
+    ASKED("EVAL", "for i = 1, 600 do redis.call('XADD', KEYS[1], '*', 'd', 'x') end", "1", "herald:box:{42}");
+    const int lefts[] = {345, 90, 10, 10};
+    for (int i = 0; i < 4; i++) {
+        APPEND("10", "0", "60000", "0", "1", FREE("y"));
+        assert_int_equal(strtoll(ASKED("XLEN", "herald:box:{42}"), NULL, 10), lefts[i]);
+    }
 }
 
 static void test_append_trims_by_bytes(void **state)
@@ -311,17 +384,62 @@ static void test_append_trims_by_bytes(void **state)
     static char large[20001];
     memset(large, 'x', sizeof large - 1);
     for (int i = 0; i < 20; i++)
-        APPEND("1000", "100000", "60000", "1", "", "0", large);
+        APPEND("1000", "100000", "60000", "0", "1", FREE(large));
     long long count = strtoll(ASKED("XLEN", "herald:box:{42}"), NULL, 10);
     assert_true(count >= 2 && count <= 6);
-    assert_string_equal(APPEND("1000", "10", "60000", "1", "", "0", "newest"), "[1, 0, 4, 1]");
+    APPEND("1000", "10", "60000", "0", "1", FREE("newest"));
     assert_string_equal(box_text(), "newest");
+}
+
+/* --- owners of partitions ----------------------------------------------------------------------------------------- */
+
+#define BEGIN(generation, offset)                                                                                      \
+    strtoll(RUN(loop, r, REDIS_SCRIPT_SOURCE_BEGIN, 1, "herald:source:p/0", generation, offset, "0", "30000"), NULL, 10)
+#define GO_ON(generation, offset, life)                                                                                \
+    strtoll(RUN(loop, r, REDIS_SCRIPT_SOURCE_BEGIN, 1, "herald:source:p/0", generation, offset, life, "30000"), NULL,  \
+            10)
+
+static void test_source_goes_from_owner_to_owner(void **state)
+{
+    (void)state;
+    char life[24];
+    long long first = BEGIN("4", "100");
+    assert_true(first > 1600000000000LL);
+    snprintf(life, sizeof life, "%lld", first);
+    assert_int_equal(GO_ON("4", "150", life), first);
+    assert_int_equal(BEGIN("5", "150"), first); /* the next owner: the same life */
+    assert_int_equal(GO_ON("4", "160", life), 0);
+    assert_int_equal(BEGIN("4", "160"), 0);
+    assert_int_equal(GO_ON("5", "170", life), first);
+}
+
+static void test_source_begins_a_new_life(void **state)
+{
+    (void)state;
+    char life[24];
+    long long first = BEGIN("4", "100");
+    snprintf(life, sizeof life, "%lld", first);
+    GO_ON("4", "150", life);
+    long long second = BEGIN("5", "149"); /* behind what was committed: the topic was made anew */
+    assert_true(second > first);
+    assert_int_equal(GO_ON("4", "200", life), 0);
+    assert_int_equal(BEGIN("6", "0"), second); /* nothing was committed in it */
+    /* the group was made anew: believed once nobody renews the higher generation */
+    assert_int_equal(BEGIN("1", "0"), 0);
+    ASKED("HSET", "herald:source:p/0", "seen", "1000");
+    assert_true(BEGIN("1", "0") > second);
+    /* after a flush a new owner begins a new life, one that goes on brings its own along */
+    long long third = BEGIN("2", "5");
+    snprintf(life, sizeof life, "%lld", third);
+    ASKED("FLUSHALL");
+    assert_int_equal(GO_ON("2", "6", life), third);
+    assert_int_equal(BEGIN("3", "6"), third);
 }
 
 static void test_ack_to_empty(void **state)
 {
     (void)state;
-    APPEND("10", "0", "60000", "3", "p/0", "5", "a", "p/0", "6", "b", "p/0", "9", "c");
+    APPEND("10", "0", "60000", "0", "3", ENTRY("1", "5", "a"), ENTRY("1", "6", "b"), ENTRY("1", "9", "c"));
     char ids[3][32];
     for (int i = 0; i < 3; i++) {
         const char *id = ASKED("EVAL", "return redis.call('XRANGE', KEYS[1], '-', '+')[tonumber(ARGV[1])][1]", "1",
@@ -432,8 +550,15 @@ int main(void)
         TEST(test_known_devices_are_bounded),
         TEST(test_append_keeps_order_and_tells_routes),
         TEST(test_append_twice_with_the_same_offsets),
+        TEST(test_append_of_a_stale_owner),
+        TEST(test_append_in_a_new_life),
         TEST(test_append_trims_the_oldest),
+        TEST(test_append_refuses_the_newest),
+        TEST(test_append_trims_by_age),
+        TEST(test_append_trims_no_end_at_once),
         TEST(test_append_trims_by_bytes),
+        TEST(test_source_goes_from_owner_to_owner),
+        TEST(test_source_begins_a_new_life),
         TEST(test_ack_to_empty),
         TEST(test_ack_of_very_many),
         TEST(test_claim_is_the_first_positions),

@@ -20,6 +20,7 @@
     X(ROUTE_REMOVE, route_remove)     /* compare-and-delete */                                                         \
     X(BOX_APPEND, box_append)         /* spill in order, once per source position; returns the live routes */          \
     X(BOX_ACK, box_ack)               /* remove acknowledged entries; empty -> gone */                                 \
+    X(SOURCE_BEGIN, source_begin)     /* which owner of a partition is the newer one */                                \
     X(DEDUP_CLAIM, dedup_claim)       /* a producer-given id, by the source position that came first */
 
 enum redis_script {

@@ -367,6 +367,11 @@ static void on_unwanted(void *arg, struct entry *e)
     end_as(arg, e, OUTCOME_EXPIRED, MISS_NONE);
 }
 
+static void on_full(void *arg, struct entry *e)
+{
+    end_as(arg, e, OUTCOME_DROPPED, MISS_MAILBOX_FULL);
+}
+
 static void on_stored(void *arg, struct entry *e)
 {
     struct dispatch *d = arg;
@@ -506,7 +511,7 @@ struct dispatch *dispatch_new(struct loop *loop, struct bus *bus, struct redis *
 {
     static const struct lanes_events lane_events = {on_lane_failed};
     static const struct resolver_events resolver_events = {on_resolved, on_instance};
-    static const struct spill_events spill_events = {on_recalled, on_is_wanted, on_unwanted, on_stored};
+    static const struct spill_events spill_events = {on_recalled, on_is_wanted, on_unwanted, on_stored, on_full};
     struct dispatch *d = xcalloc(1, sizeof(*d));
     d->magic = DISPATCH_MAGIC;
     d->loop = loop;
@@ -515,7 +520,7 @@ struct dispatch *dispatch_new(struct loop *loop, struct bus *bus, struct redis *
     d->flows = flows_new();
     d->lanes = lanes_new(loop, bus, &settings->lanes, &lane_events, d);
     d->resolver = resolver_new(loop, &settings->resolver, &resolver_events, d);
-    d->mailbox = mailbox_new(redis, d->lanes, &settings->mailbox);
+    d->mailbox = mailbox_new(redis, d->lanes, &settings->mailbox, events->outcome, arg);
     d->spill = spill_new(d->mailbox, &spill_events, d);
     d->dedup = dedup_new(redis, &settings->dedup, on_claimed, d);
     d->tick_timer = loop_timer_new(loop, on_tick, d);

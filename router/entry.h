@@ -31,6 +31,8 @@
     X(GONE, "gone")             /* the instance died or is silent */                                                   \
     X(BEHIND, "behind")         /* kept in order behind one that failed */                                             \
     X(NO_GATEWAY, "no_gateway") /* to all, and there is none */                                                        \
+    X(MAILBOX_FULL, "mailbox_full")                                                                                    \
+    X(OLD_OWNER, "old_owner") /* the gateway knows a newer owner of the partition */                                   \
     X(UNSUPPORTED, "unsupported")
 
 enum miss {

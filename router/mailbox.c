@@ -7,6 +7,7 @@
 #include "common/redis_script.h"
 #include "common/slab.h"
 #include "router/delivery.h"
+#include "router/entry.h"
 #include "router/metrics.h"
 #include "router/route.h"
 
@@ -15,12 +16,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { KEYS = 3, LIMITS = 4, EACH = 3, ARGS_MAX = KEYS + LIMITS + EACH * MAILBOX_RUN_MAX, POKED_MAX = 16 };
+enum { KEYS = 3, LIMITS = 5, EACH = 5, ARGS_MAX = KEYS + LIMITS + EACH * MAILBOX_RUN_MAX, POKED_MAX = 16 };
 
 struct mailbox {
     struct redis *redis;
     struct lanes *lanes;
     struct mailbox_settings settings;
+    mailbox_left_fn *on_left;
+    void *arg;
     struct slab *calls;
     /* the run that is being put together */
     struct push_str user, device;
@@ -29,7 +32,7 @@ struct mailbox {
     struct {
         const char *source; /* its partition: "topic/partition" */
         size_t source_len, packed_at, packed_len;
-        char offset[24];
+        char life[24], generation[16], offset[24];
     } items[MAILBOX_RUN_MAX];
 };
 
@@ -39,14 +42,18 @@ struct call {
     void *arg;
     char user[PUSH_USER_MAX + 1], device[PUSH_DEVICE_MAX + 1];
     uint32_t user_len, device_len;
+    uint32_t count;
 };
 
-struct mailbox *mailbox_new(struct redis *redis, struct lanes *lanes, const struct mailbox_settings *settings)
+struct mailbox *mailbox_new(struct redis *redis, struct lanes *lanes, const struct mailbox_settings *settings,
+                            mailbox_left_fn *on_left, void *arg)
 {
     struct mailbox *mailbox = xcalloc(1, sizeof(*mailbox));
     mailbox->redis = redis;
     mailbox->lanes = lanes;
     mailbox->settings = *settings;
+    mailbox->on_left = on_left;
+    mailbox->arg = arg;
     mailbox->calls = slab_new("mailbox call", sizeof(struct call));
     buf_init(&mailbox->packed);
     return mailbox;
@@ -91,6 +98,8 @@ bool mailbox_put(struct mailbox *mailbox, const struct record *record)
     CHECK(slash);
     mailbox->items[i].source = record->source.at;
     mailbox->items[i].source_len = (size_t)(slash - record->source.at);
+    snprintf(mailbox->items[i].life, sizeof(mailbox->items[i].life), "%" PRId64, record->life);
+    snprintf(mailbox->items[i].generation, sizeof(mailbox->items[i].generation), "%" PRId32, record->generation);
     snprintf(mailbox->items[i].offset, sizeof(mailbox->items[i].offset), "%" PRId64, record->kafka.offset);
     return mailbox->count < MAILBOX_RUN_MAX && mailbox->packed.len < MAILBOX_RUN_BYTES;
 }
@@ -120,25 +129,72 @@ static void poke(struct call *call, const struct redis_reply *reply, size_t firs
     }
 }
 
+/* Outcomes of messages that were taken out: the first `aged` of them for their age. */
+static void report_left(const struct call *call, const struct redis_reply *packed, int64_t aged)
+{
+    struct mailbox *mailbox = call->mailbox;
+    for (size_t i = 0; i < redis_reply_count(packed); i++) {
+        size_t len;
+        const char *bytes = redis_reply_str(redis_reply_at(packed, i), &len);
+        bool is_aged = (int64_t)i < aged;
+        metric_add(is_aged ? METRIC_BOX_AGED : METRIC_BOX_TRIMMED, 1);
+        Herald__V1__Delivery *delivery = herald__v1__delivery__unpack(NULL, len, (const uint8_t *)bytes);
+        if (!delivery)
+            continue;
+        const struct outcome outcome = {.kind = is_aged ? OUTCOME_EXPIRED : OUTCOME_DROPPED,
+                                        .reason = is_aged ? "mailbox_ttl" : miss_labels[MISS_MAILBOX_FULL],
+                                        .id = {delivery->id, (uint32_t)strlen(delivery->id)},
+                                        .user = {call->user, call->user_len},
+                                        .device = {call->device, call->device_len},
+                                        .timestamp_ms = delivery->timestamp_ms,
+                                        .source = delivery->source,
+                                        .is_wanted = delivery->outcome,
+                                        .is_later = true};
+        mailbox->on_left(mailbox->arg, &outcome);
+        herald__v1__delivery__free_unpacked(delivery, NULL);
+    }
+}
+
+/* The codes of box_append. ERR_REFUSED: a newer owner has been there. */
+static enum err read_codes(const struct redis_reply *reply, uint32_t count, bool *is_refused)
+{
+    size_t len;
+    const char *codes = redis_reply_str(redis_reply_at(reply, 0), &len);
+    bool is_stale = false;
+    if (len != count)
+        return ERR_INVALID;
+    for (size_t i = 0; i < len; i++) {
+        is_refused[i] = codes[i] == 'f';
+        is_stale |= codes[i] == 'o';
+        metric_add(codes[i] == 'a'   ? METRIC_BOX_APPENDED
+                   : codes[i] == 's' ? METRIC_BOX_SKIPPED
+                   : codes[i] == 'f' ? METRIC_BOX_FULL
+                                     : METRIC_BOX_STALE,
+                   1);
+    }
+    return is_stale ? ERR_REFUSED : ERR_OK;
+}
+
 static void on_reply(void *arg, enum err err, const struct redis_reply *reply)
 {
+    enum { CODES, LENGTH, AGED, LEFT, ROUTES };
     struct call *call = arg;
     struct mailbox *mailbox = call->mailbox;
-    mailbox_fn *fn = call->fn;
-    void *fn_arg = call->arg;
-    if (!err && redis_reply_count(reply) < 4)
-        err = ERR_INVALID;
-    if (!err) {
-        metric_add(METRIC_BOX_APPENDED, (uint64_t)redis_reply_int(redis_reply_at(reply, 0)));
-        metric_add(METRIC_BOX_SKIPPED, (uint64_t)redis_reply_int(redis_reply_at(reply, 1)));
-        metric_add(METRIC_BOX_TRIMMED, (uint64_t)redis_reply_int(redis_reply_at(reply, 2)));
-        poke(call, reply, 4);
-    } else if (err != ERR_CLOSED) {
+    bool is_refused[MAILBOX_RUN_MAX] = {false};
+    if (!err)
+        err = redis_reply_count(reply) < ROUTES ? ERR_INVALID : read_codes(reply, call->count, is_refused);
+    else if (err == ERR_REFUSED)
+        err = ERR_INVALID; /* an error of the script, not its word on owners */
+    if (err && err != ERR_CLOSED) {
         metric_add(METRIC_BOX_RETRIES, 1);
         log_limited(LOG_WARN, "mailbox append failed, will be tried again", F_ERR(err));
     }
+    if (!err || err == ERR_REFUSED)
+        poke(call, reply, ROUTES);
+    call->fn(call->arg, err, is_refused);
+    if (!err || err == ERR_REFUSED)
+        report_left(call, redis_reply_at(reply, LEFT), redis_reply_int(redis_reply_at(reply, AGED)));
     slab_put(mailbox->calls, call);
-    fn(fn_arg, err);
 }
 
 static void make_key(char *to, size_t size, const char *prefix, const struct mailbox *mailbox, bool has_device)
@@ -154,6 +210,7 @@ static struct call *make_call(struct mailbox *mailbox, mailbox_fn *fn, void *arg
     call->mailbox = mailbox;
     call->fn = fn;
     call->arg = arg;
+    call->count = mailbox->count;
     call->user_len = mailbox->user.len;
     call->device_len = mailbox->device.len;
     memcpy(call->user, mailbox->user.at, call->user_len);
@@ -166,8 +223,8 @@ static struct call *make_call(struct mailbox *mailbox, mailbox_fn *fn, void *arg
 enum err mailbox_send(struct mailbox *mailbox, mailbox_fn *fn, void *arg)
 {
     enum { KEY_MAX = 32 + PUSH_USER_MAX + PUSH_DEVICE_MAX };
-    char box[KEY_MAX], mark[KEY_MAX], route[KEY_MAX], count_max[24], bytes_max[24], ttl[24], count[24];
-    const char *argv[ARGS_MAX] = {box, mark, route, count_max, bytes_max, ttl, count};
+    char box[KEY_MAX], mark[KEY_MAX], route[KEY_MAX], count_max[24], bytes_max[24], ttl[24], policy[4], count[24];
+    const char *argv[ARGS_MAX] = {box, mark, route, count_max, bytes_max, ttl, policy, count};
     size_t lens[ARGS_MAX];
     make_key(box, sizeof(box), "herald:box:", mailbox, true);
     make_key(mark, sizeof(mark), "herald:boxmark:", mailbox, true);
@@ -175,6 +232,7 @@ enum err mailbox_send(struct mailbox *mailbox, mailbox_fn *fn, void *arg)
     snprintf(count_max, sizeof(count_max), "%" PRId64, mailbox->settings.count_max);
     snprintf(bytes_max, sizeof(bytes_max), "%" PRId64, mailbox->settings.bytes_max);
     snprintf(ttl, sizeof(ttl), "%" PRId64, mailbox->settings.ttl_ms);
+    snprintf(policy, sizeof(policy), "%d", mailbox->settings.policy == MAILBOX_DROP_NEWEST);
     snprintf(count, sizeof(count), "%" PRIu32, mailbox->count);
     int argc = 0;
     for (; argc < KEYS + LIMITS; argc++)
@@ -182,6 +240,10 @@ enum err mailbox_send(struct mailbox *mailbox, mailbox_fn *fn, void *arg)
     for (uint32_t i = 0; i < mailbox->count; i++) {
         argv[argc] = mailbox->items[i].source;
         lens[argc++] = mailbox->items[i].source_len;
+        argv[argc] = mailbox->items[i].life;
+        lens[argc++] = strlen(mailbox->items[i].life);
+        argv[argc] = mailbox->items[i].generation;
+        lens[argc++] = strlen(mailbox->items[i].generation);
         argv[argc] = mailbox->items[i].offset;
         lens[argc++] = strlen(mailbox->items[i].offset);
         argv[argc] = mailbox->packed.bytes + mailbox->items[i].packed_at;

@@ -70,6 +70,12 @@
       "Messages that clients acknowledged out of mailboxes, after their outcome `stored`.", NULL, NULL)                \
     X(BOX_EXPIRED, METRIC_COUNTER, "herald_router_box_expired_total",                                                  \
       "Messages that were found expired in mailboxes, after their outcome `stored`.", NULL, NULL)                      \
+    X(BOX_AGED, METRIC_COUNTER, "herald_router_box_aged_total",                                                        \
+      "Messages that left a mailbox because they were older than box.ttl.", NULL, NULL)                                \
+    X(BOX_FULL, METRIC_COUNTER, "herald_router_box_full_total",                                                        \
+      "Messages that a full mailbox refused (box.policy drop-newest).", NULL, NULL)                                    \
+    X(BOX_STALE, METRIC_COUNTER, "herald_router_box_stale_total",                                                      \
+      "Messages that a mailbox refused because another router owns their partition now.", NULL, NULL)                  \
     X(BOX_RETRIES, METRIC_COUNTER, "herald_router_box_retries_total", "Appends that failed and are repeated.", NULL,   \
       NULL)                                                                                                            \
     X(DEDUP_CLAIMS, METRIC_COUNTER, "herald_router_dedup_claims_total",                                                \

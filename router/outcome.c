@@ -142,7 +142,8 @@ static void publish(struct outcome_log *log, const struct outcome *outcome)
 
 void outcome_report(struct outcome_log *log, const struct outcome *outcome)
 {
-    metric_add_labelled(METRIC_OUTCOMES, outcome->kind, 1);
+    if (!outcome->is_later)
+        metric_add_labelled(METRIC_OUTCOMES, outcome->kind, 1);
     if (log->publish_all || outcome->is_wanted)
         publish(log, outcome);
 }

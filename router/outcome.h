@@ -45,6 +45,8 @@ struct outcome {
     const char *instance; /* that reported it; NULL: none */
     const char *source;   /* "topic/partition/offset": record->source */
     bool is_wanted;       /* the record asked (push.is_outcome_wanted) */
+    bool
+        is_later; /* what became of a message that had its outcome `stored`: no part of the balance, not counted here */
 };
 
 struct outcome_settings {

@@ -259,7 +259,10 @@ static void make_dispatch(struct router *router)
                   .envelope_max = s->link_envelope_max,
                   .silence_ms = s->lane_silence_ms,
                   .hwm = s->link_hwm},
-        .mailbox = {.count_max = s->box_count, .bytes_max = s->box_bytes, .ttl_ms = s->box_ttl_ms},
+        .mailbox = {.count_max = s->box_count,
+                    .bytes_max = s->box_bytes,
+                    .ttl_ms = s->box_ttl_ms,
+                    .policy = s->box_policy},
         .dedup = {.window_ms = s->dedup_window_ms, .has_volatile = s->dedup_volatile, .when_away = s->dedup_when_away},
         .resolver = {.redis = &s->redis, .router = router->id, .cache_max = (uint32_t)s->users_cached},
     };

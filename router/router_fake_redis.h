@@ -31,7 +31,7 @@ struct fake_pending {
     redis_fn *fn;
     void *arg;
     size_t count;
-    struct redis_reply reply, items[FAKE_WORDS];
+    struct redis_reply reply, items[FAKE_WORDS], left[FAKE_WORDS];
 };
 
 struct redis {
@@ -50,7 +50,8 @@ struct fake_user {
     uint64_t generation, connection;
     char box[FAKE_BOX][FAKE_NAME]; /* ids of what is in the mailbox */
     int box_count;
-    long long mark; /* one source in these tests */
+    long long mark;  /* one source in these tests */
+    long long epoch; /* life * 1000 + generation of it */
 };
 
 /* All that Redis holds; users are called u0 .. u5. */
@@ -239,6 +240,46 @@ static void fake_claim(struct fake_pending *pending, const char *key, const char
     snprintf(pending->reply.text, sizeof(pending->reply.text), "%s", fake_claims[i].position);
 }
 
+/* box_append, but for age and bytes; what is taken out is told by `left`. */
+static void fake_box_append(struct fake_user *user, struct fake_pending *pending, int argc, const char *const *argv,
+                            const size_t *lens)
+{
+    long long count_max = strtoll(argv[3], NULL, 10);
+    bool is_newest_refused = argv[6][0] == '1';
+    char *code = pending->items[0].text;
+    for (int i = 8; i + 4 < argc; i += 5) {
+        Herald__V1__Delivery *delivery = herald__v1__delivery__unpack(NULL, lens[i + 4], (const uint8_t *)argv[i + 4]);
+        long long epoch = strtoll(argv[i + 1], NULL, 10) * 1000 + strtoll(argv[i + 2], NULL, 10);
+        long long offset = strtoll(argv[i + 3], NULL, 10);
+        CHECK(delivery && user->box_count < FAKE_BOX);
+        *code = 'a';
+        if (epoch < user->epoch)
+            *code = 'o';
+        else if (epoch / 1000 == user->epoch / 1000 && offset <= user->mark)
+            *code = 's';
+        else if (is_newest_refused && user->box_count >= count_max)
+            *code = 'f';
+        else {
+            user->mark = offset;
+            snprintf(user->box[user->box_count++], FAKE_NAME, "%s", delivery->id);
+        }
+        user->epoch = epoch > user->epoch ? epoch : user->epoch;
+        code++;
+        herald__v1__delivery__free_unpacked(delivery, NULL);
+    }
+    struct redis_reply *left = &pending->items[3];
+    left->kind = REDIS_ARRAY;
+    left->items = pending->left;
+    while (user->box_count > count_max && left->count < FAKE_WORDS) {
+        Herald__V1__Delivery gone = HERALD__V1__DELIVERY__INIT;
+        gone.id = user->box[0];
+        CHECK(herald__v1__delivery__get_packed_size(&gone) < sizeof(left->text));
+        (void)herald__v1__delivery__pack(&gone, (uint8_t *)pending->left[left->count].text);
+        pending->left[left->count++].kind = REDIS_STRING;
+        memmove(user->box[0], user->box[1], (size_t)--user->box_count * sizeof(user->box[0]));
+    }
+}
+
 enum err redis_script(struct redis *redis, enum redis_script script, redis_fn *fn, void *arg, int key_count, int argc,
                       const char *const *argv, const size_t *lens)
 {
@@ -251,17 +292,7 @@ enum err redis_script(struct redis *redis, enum redis_script script, redis_fn *f
     CHECK(script == REDIS_SCRIPT_BOX_APPEND && key_count == 3);
     struct fake_user *user = fake_user_of(argv[0]);
     struct fake_pending *pending = fake_pend(redis, fn, arg);
-    for (int i = 7; i + 2 < argc; i += 3) {
-        Herald__V1__Delivery *delivery = herald__v1__delivery__unpack(NULL, lens[i + 2], (const uint8_t *)argv[i + 2]);
-        CHECK(delivery && user->box_count < FAKE_BOX);
-        bool is_new = strtoll(argv[i + 1], NULL, 10) > user->mark;
-        if (is_new) {
-            user->mark = strtoll(argv[i + 1], NULL, 10);
-            snprintf(user->box[user->box_count++], FAKE_NAME, "%s", delivery->id);
-        }
-        pending->items[is_new ? 0 : 1].integer++;
-        herald__v1__delivery__free_unpacked(delivery, NULL);
-    }
+    fake_box_append(user, pending, argc, argv, lens);
     char name[3] = {'u', (char)('0' + (user - fake_users)), '\0'};
     fake_changed("herald:box:", name);
     pending->reply.count = 4;

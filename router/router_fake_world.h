@@ -49,13 +49,17 @@ static struct {
     uint8_t kinds[RECORDS]; /* and the last of them */
     enum outcome_kind last_kind;
     char last_reason[64];
+    int laters; /* outcomes of what had been stored */
+    char later_id[FAKE_NAME], later_user[FAKE_NAME];
     int fulls, rooms;
     uint64_t generation[GATEWAYS];
     void (*on_arrival)(int gateway, const struct arrival *arrival, bool is_durable);
     void (*on_poke)(int gateway, const char *user);
 } t;
 
-static struct dedup_settings world_dedup; /* for the next setup(); off at first */
+/* For the next setup(). */
+static struct dedup_settings world_dedup; /* off at first */
+static int world_box_max, world_box_policy;
 
 /* --- the gateways' side of the bus --- */
 
@@ -145,6 +149,12 @@ void bus_push_free(struct bus_push **push)
 static void on_outcome(void *arg, const struct outcome *outcome)
 {
     (void)arg;
+    if (outcome->is_later) {
+        t.laters++;
+        snprintf(t.later_id, sizeof(t.later_id), "%.*s", (int)outcome->id.len, outcome->id.at);
+        snprintf(t.later_user, sizeof(t.later_user), "%.*s", (int)outcome->user.len, outcome->user.at);
+        return;
+    }
     t.last_kind = outcome->kind;
     snprintf(t.last_reason, sizeof(t.last_reason), "%s", outcome->reason ? outcome->reason : "");
     for (int i = 0; i < t.record_count; i++)
@@ -222,7 +232,7 @@ static int setup(void **state)
                   .envelope_max = 2000,
                   .silence_ms = 1 << 30,
                   .hwm = 100},
-        .mailbox = {.count_max = 1000, .bytes_max = 0, .ttl_ms = 1000000},
+        .mailbox = {.count_max = world_box_max ? world_box_max : 1000, .ttl_ms = 1000000, .policy = world_box_policy},
         .resolver = {.redis = &options, .router = "rt-r0", .cache_max = 4},
         .dedup = world_dedup,
     };

@@ -26,6 +26,7 @@ struct router_settings {
     int64_t link_hwm, link_envelope_max, link_receive_max;
     int64_t lane_messages, lane_bytes, lane_silence_ms;
     int64_t box_count, box_bytes, box_ttl_ms;
+    int box_policy;
     struct redis_options redis;
     struct kafka_options kafka;
     struct source_options source;

@@ -35,8 +35,10 @@ struct record {
     struct push_str id;     /* the producer's, or "<topic>-<partition>-<offset>" */
     struct push_str source; /* "topic/partition/offset" */
     uint64_t consumed_ms;   /* monotonic */
-    uint32_t cost;          /* bytes, for the window */
-    void *user;             /* for the router */
+    int64_t life;           /* of its partition, and the generation it is held in: an older owner's are lower */
+    int32_t generation;
+    uint32_t cost; /* bytes, for the window */
+    void *user;    /* for the router */
 
     /* of source.c */
     struct source *owner;

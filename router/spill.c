@@ -58,7 +58,7 @@ struct way {
     struct flow *flow;
 };
 
-static void on_appended(void *arg, enum err err)
+static void on_appended(void *arg, enum err err, const bool *is_refused)
 {
     struct way way = *(struct way *)arg;
     bool is_gone = false;
@@ -68,11 +68,14 @@ static void on_appended(void *arg, enum err err)
         return;
     }
     metric_add(METRIC_SPILL_RUNS, 1);
-    while (!is_gone) {
+    for (uint32_t i = 0; !is_gone; i++) {
         struct flow_item *item = flow_stored(way.flow, &is_gone);
         if (!item)
             break;
-        way.spill->events.stored(way.spill->arg, entry_of(item));
+        if (is_refused[i])
+            way.spill->events.refused(way.spill->arg, entry_of(item));
+        else
+            way.spill->events.stored(way.spill->arg, entry_of(item));
     }
     if (!is_gone)
         spill_flow(way.spill, way.flow);

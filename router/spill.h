@@ -16,9 +16,10 @@ struct spill_events {
     void (*recalled)(void *arg, struct entry *e);
     /* Is it still to be kept: neither expired nor abandoned? */
     bool (*is_wanted)(void *arg, const struct entry *e);
-    /* It has left its flow; to be finished, as unwanted or as stored. */
+    /* It has left its flow; to be finished, as unwanted, stored or refused. */
     void (*unwanted)(void *arg, struct entry *e);
     void (*stored)(void *arg, struct entry *e);
+    void (*refused)(void *arg, struct entry *e); /* the mailbox is full */
 };
 
 struct spill *spill_new(struct mailbox *mailbox, const struct spill_events *events, void *arg);

@@ -1,42 +1,92 @@
--- Appends durable messages to a mailbox, in order, each source position once.
+-- Appends durable messages to a mailbox, in order, each source position once, and keeps the mailbox within its caps.
 -- KEYS: herald:box:{user}[:<device>], herald:boxmark:{user}[:<device>], herald:route:{user}
--- ARGV: max entries, max bytes (0: not looked at), ttl in ms, n, then n times: source "topic/partition" ("": do not
---       check), offset, packed herald.v1.Delivery
--- Reply: [appended, skipped, trimmed, entries now, device, route value, device, route value ...]
--- An entry is a stream entry with one field, d. One whose offset is not beyond the last one appended from its source is
--- skipped: the mark is kept beside the box and as long as it, and outlives a box that was drained.
--- Beyond max entries the oldest go. Max bytes is approximate: what Redis estimates that the stream takes, which lags
--- behind deletions; entries are then cut in proportion, and the newest one always stays.
+-- ARGV: max entries, max bytes (0: not looked at), ttl in ms, what to do when full (0: the oldest go, 1: new ones are
+--       refused), n, then n times: source "topic/partition" ("": do not check), the source's life, the generation of
+--       the consumer group that the caller holds the partition by, offset, packed herald.v1.Delivery
+-- Reply: [codes, entries now, aged, [packed Delivery that was taken out ...], device, route value ...]
+--        One letter of codes for each message: a appended, s skipped (is or was in the box), f refused (full), o refused:
+--        the caller does not own the partition any more. The first `aged` of those taken out were older than the ttl,
+--        the others had to make room. At most 256 are taken out for each reason in one call, the rest by later ones.
+-- The mark, kept beside the box and as long as it, outlives a box that was drained. For each source: "<life>
+-- <generation> <offset>" of the last one appended. An older life or generation is refused; in the same life an offset
+-- that is not beyond it is skipped; in a newer life (source_begin) offsets begin anew.
+-- Max bytes is approximate: what Redis estimates that the stream takes, which lags behind deletions; entries are then
+-- cut in proportion, and the newest one always stays.
 -- Atomic, because (1) the entries of one call must stand together and in order, (2) to look at the mark, append and
 -- move the mark must be one step, or a record that two routers see around a rebalance enters twice, (3) the routes
 -- returned must be those of the moment of the append: a session that registers later sees the box, one before it gets
 -- a poke.
-local appended, skipped, trimmed = 0, 0, 0
-local max_count, max_bytes = tonumber(ARGV[1]), tonumber(ARGV[2])
-for i = 5, 4 + 3 * tonumber(ARGV[4]), 3 do
-    local source, offset = ARGV[i], ARGV[i + 1]
-    local last = source ~= '' and redis.call('HGET', KEYS[2], source)
-    if last and tonumber(offset) <= tonumber(last) then
-        skipped = skipped + 1
+local CUT_MAX = 256
+
+local box, marks = KEYS[1], KEYS[2]
+local max_count, max_bytes, ttl = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local is_newest_refused = ARGV[4] == '1'
+local taken_out = {}
+
+local function cut(entries)
+    for _, entry in ipairs(entries) do
+        redis.call('XDEL', box, entry[1])
+        taken_out[#taken_out + 1] = entry[2][2]
+    end
+    return #entries
+end
+
+local function cut_oldest(count)
+    return count > 0 and cut(redis.call('XRANGE', box, '-', '+', 'COUNT', math.min(count, CUT_MAX))) or 0
+end
+
+local function count_beyond_bytes()
+    local used = max_bytes > 0 and redis.call('MEMORY', 'USAGE', box)
+    if not used or used <= max_bytes then
+        return 0
+    end
+    local length = redis.call('XLEN', box)
+    return length - math.max(1, math.floor(length * max_bytes / used))
+end
+
+local time = redis.call('TIME')
+local oldest = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000) - ttl
+local aged = 0
+if oldest > 0 then
+    aged = cut(redis.call('XRANGE', box, '-', string.format('%.0f', oldest), 'COUNT', CUT_MAX))
+end
+
+local length = redis.call('XLEN', box)
+local is_full = is_newest_refused and count_beyond_bytes() > 0
+local codes = {}
+for i = 6, 5 + 5 * tonumber(ARGV[5]), 5 do
+    local source, life, generation, offset = ARGV[i], tonumber(ARGV[i + 1]), tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3])
+    local mark = source ~= '' and redis.call('HGET', marks, source) or ''
+    local last_life, last_generation, last_offset = string.match(mark, '^(%d+) (%d+) (-?%d+)$')
+    last_life, last_generation, last_offset = tonumber(last_life), tonumber(last_generation), tonumber(last_offset)
+    local code = 'a'
+    if last_life and (life < last_life or life == last_life and generation < last_generation) then
+        code = 'o'
+    elseif last_life == life and offset <= last_offset then
+        code, offset = 's', last_offset
+    elseif is_newest_refused and (is_full or length >= max_count) then
+        code, offset = 'f', last_life == life and last_offset or -1
     else
-        redis.call('XADD', KEYS[1], '*', 'd', ARGV[i + 2])
-        if source ~= '' then
-            redis.call('HSET', KEYS[2], source, offset)
-        end
-        appended = appended + 1
+        redis.call('XADD', box, '*', 'd', ARGV[i + 4])
+        length = length + 1
     end
-end
-if appended > 0 then
-    trimmed = redis.call('XTRIM', KEYS[1], 'MAXLEN', '=', max_count)
-    local used = max_bytes > 0 and redis.call('MEMORY', 'USAGE', KEYS[1])
-    if used and used > max_bytes then
-        local keep = math.max(1, math.floor(redis.call('XLEN', KEYS[1]) * max_bytes / used))
-        trimmed = trimmed + redis.call('XTRIM', KEYS[1], 'MAXLEN', '=', keep)
+    if source ~= '' and code ~= 'o' then
+        redis.call('HSET', marks, source, string.format('%.0f %.0f %.0f', life, generation, offset))
     end
+    codes[#codes + 1] = code
 end
-redis.call('PEXPIRE', KEYS[1], ARGV[3])
-redis.call('PEXPIRE', KEYS[2], ARGV[3])
-local reply = {appended, skipped, trimmed, redis.call('XLEN', KEYS[1])}
+
+if not is_newest_refused then
+    cut_oldest(length - max_count)
+    cut_oldest(count_beyond_bytes())
+end
+length = redis.call('XLEN', box)
+if length == 0 then
+    redis.call('DEL', box)
+end
+redis.call('PEXPIRE', box, ttl)
+redis.call('PEXPIRE', marks, ttl)
+local reply = {table.concat(codes), length, aged, taken_out}
 for _, word in ipairs(redis.call('HGETALL', KEYS[3])) do
     reply[#reply + 1] = word
 end
