@@ -13,6 +13,7 @@ enum {
     TAG_UPSTREAMS = 10,
     TAG_UPSTREAM_RESULTS = 11,
     TAG_BOX_FATES = 12,
+    TAG_WITHDRAWALS = 13,
     WIRE_LEN = 2,
     START_BYTES = 4096,
     PREFIX_MAX = 1 + 10 /* a one-byte tag and a length */
@@ -102,6 +103,11 @@ void link_put_result(struct link_out *out, const Herald__V1__Result *result)
 void link_put_poke(struct link_out *out, const Herald__V1__Poke *poke)
 {
     put(out, TAG_POKES, &poke->base);
+}
+
+void link_put_withdrawal(struct link_out *out, const Herald__V1__Withdrawal *withdrawal)
+{
+    put(out, TAG_WITHDRAWALS, &withdrawal->base);
 }
 
 void link_put_upstream(struct link_out *out, const Herald__V1__Upstream *upstream)

@@ -31,6 +31,7 @@ void link_put_hello(struct link_out *out, const Herald__V1__Hello *hello);
 void link_put_delivery(struct link_out *out, const Herald__V1__Delivery *delivery);
 void link_put_result(struct link_out *out, const Herald__V1__Result *result);
 void link_put_poke(struct link_out *out, const Herald__V1__Poke *poke);
+void link_put_withdrawal(struct link_out *out, const Herald__V1__Withdrawal *withdrawal);
 void link_put_upstream(struct link_out *out, const Herald__V1__Upstream *upstream);
 void link_put_upstream_result(struct link_out *out, const Herald__V1__UpstreamResult *result);
 void link_put_box_fate(struct link_out *out, const Herald__V1__BoxFate *fate);

@@ -1,4 +1,4 @@
-#include "router/dispatch.h"
+#include "router/dispatch_internal.h"
 
 #include "common/check.h"
 #include "common/metric.h"
@@ -13,28 +13,10 @@
 #include <string.h>
 
 enum {
-    DISPATCH_MAGIC = 0x64697370,
     TICK_MS = 50,     /* deadlines are late by at most that */
     RETRY_TICKS = 10, /* runs that Redis did not take are sent again */
     SWEEP_TICKS = 20  /* what waits for its route is looked at once a second: has it expired? */
 };
-
-struct dispatch {
-    uint32_t magic;
-    struct loop *loop;
-    struct ledger *ledger;
-    struct inflight *inflight;
-    struct flows *flows;
-    struct resolver *resolver;
-    struct lanes *lanes;
-    struct mailbox *mailbox;
-    struct spill *spill;
-    struct dedup *dedup;
-    struct loop_timer *tick_timer;
-    unsigned tick_count;
-};
-
-static const struct push_str nobody = {"", 0};
 
 static struct entry *entry_of_item(struct flow_item *item)
 {
@@ -63,6 +45,7 @@ static void end(struct dispatch *d, struct entry *e, struct outcome *outcome)
     release_slots(d, e);
     resolver_cancel(&e->waiter);
     dedup_cancel(&e->claim);
+    each_cancel(d->each, &e->each);
     ledger_end(d->ledger, e, outcome);
 }
 
@@ -281,6 +264,19 @@ static void attempt_failed(struct dispatch *d, struct slot *slot, enum miss miss
         missed(d, e);
 }
 
+/* `once`: the devices on other instances need not show it any more. */
+static void withdraw_others(struct dispatch *d, struct entry *e, const struct slot *acked)
+{
+    list_each (at, &e->slots) {
+        struct slot *slot = container_of(at, struct slot, entry_link);
+        uint32_t number = slot->instance;
+        if (slot->instance == acked->instance) /* told itself */
+            continue;
+        release_slot(d, slot);
+        lanes_withdraw(d->lanes, number, e->waiter.user, e->record->id);
+    }
+}
+
 static void attempt_succeeded(struct dispatch *d, struct slot *slot, const Herald__V1__Result *result)
 {
     struct entry *e = slot->entry;
@@ -298,6 +294,8 @@ static void attempt_succeeded(struct dispatch *d, struct slot *slot, const Heral
     if (outcome.device.len == 0)
         outcome.device = e->waiter.device;
     outcome.instance = lanes_name(d->lanes, slot->instance);
+    if (is_durable && e->record->push.is_once)
+        withdraw_others(d, e, slot);
     leave(d, e, &outcome);
 }
 
@@ -332,6 +330,10 @@ static void on_resolved(void *arg, struct resolver_waiter *waiter, const struct 
     MAGIC_CHECK(d, DISPATCH_MAGIC);
     MAGIC_CHECK(e, ENTRY_MAGIC);
     struct flow *flow = e->item.flow;
+    if (each_is_waiting(&e->each)) {
+        each_resolved(d->each, &e->each, route);
+        return;
+    }
     if (!flow) {
         resolved_volatile(d, e, route);
         return;
@@ -390,8 +392,7 @@ static void start_volatile(struct dispatch *d, struct entry *e)
         resolver_wait(d->resolver, &e->waiter);
 }
 
-/* A durable one claims its id inside its flow, so that it keeps its place; those behind it wait. */
-static void start(struct dispatch *d, struct entry *e)
+void dispatch_start(struct dispatch *d, struct entry *e)
 {
     bool is_claiming = dedup_start(d->dedup, &e->claim, e->record, e->waiter.user);
     if (e->record->push.is_durable) {
@@ -424,7 +425,7 @@ static void on_claimed(void *arg, struct dedup_claim *claim, struct push_str hol
     }
 }
 
-static void start_all(struct dispatch *d, struct entry *e)
+void dispatch_start_all(struct dispatch *d, struct entry *e)
 {
     uint32_t cursor = 0, number;
     uint64_t generation;
@@ -436,31 +437,6 @@ static void start_all(struct dispatch *d, struct entry *e)
     while (lanes_next(d->lanes, &cursor, &number, &generation))
         (void)attempt(d, e, number, generation, 0);
     settle_all(d, e);
-}
-
-/* Not silently half-done: topics, conditions, a copy for each device and schedules come later. */
-static bool is_supported(const struct push *push)
-{
-    bool is_target = push->to == PUSH_TO_USER || push->to == PUSH_TO_DEVICE || push->to == PUSH_TO_USERS ||
-                     (push->to == PUSH_TO_ALL && !push->is_durable);
-    return is_target && push->deliver_at_ms == 0 && push->every_ms == 0;
-}
-
-void dispatch_accept(struct dispatch *d, struct record *record)
-{
-    const struct push *push = &record->push;
-    ledger_open(d->ledger, record);
-    if (!is_supported(push)) {
-        record_dead(record, PUSH_ERROR_UNSUPPORTED);
-    } else if (push->to == PUSH_TO_ALL) {
-        start_all(d, ledger_add(d->ledger, record, nobody, nobody));
-    } else if (push->to == PUSH_TO_USERS) {
-        for (uint32_t i = 0; i < push->user_count; i++)
-            start(d, ledger_add(d->ledger, record, push->users[i], nobody));
-    } else {
-        start(d, ledger_add(d->ledger, record, push->user, push->to == PUSH_TO_DEVICE ? push->device : nobody));
-    }
-    ledger_close(d->ledger, record);
 }
 
 void dispatch_abandoned(struct dispatch *d, const struct record *record)
@@ -520,6 +496,7 @@ struct dispatch *dispatch_new(struct loop *loop, struct bus *bus, struct redis *
     d->flows = flows_new();
     d->lanes = lanes_new(loop, bus, &settings->lanes, &lane_events, d);
     d->resolver = resolver_new(loop, &settings->resolver, &resolver_events, d);
+    d->each = each_new(d->resolver, &fanout_each_events, d);
     d->mailbox = mailbox_new(redis, d->lanes, &settings->mailbox, events->outcome, arg);
     d->spill = spill_new(d->mailbox, &spill_events, d);
     d->dedup = dedup_new(redis, &settings->dedup, on_claimed, d);
@@ -537,6 +514,7 @@ void dispatch_free(struct dispatch **d_p)
     dedup_free(&d->dedup);
     spill_free(&d->spill);
     mailbox_free(&d->mailbox);
+    each_free(&d->each);
     resolver_free(&d->resolver);
     lanes_free(&d->lanes);
     flows_free(&d->flows);
@@ -567,6 +545,7 @@ void dispatch_abandon_all(struct dispatch *d)
     struct outcome outcome = {.kind = OUTCOME_DROPPED};
     struct entry *e;
     lanes_flush(d->lanes);
+    each_stop(d->each);
     while ((e = ledger_first(d->ledger))) {
         list_remove(&e->stalled_link);
         if (e->item.flow)

@@ -8,6 +8,7 @@
 
 #include "common/list.h"
 #include "router/dedup.h"
+#include "router/each.h"
 #include "router/flow.h"
 #include "router/inflight.h"
 #include "router/resolver.h"
@@ -51,13 +52,15 @@ struct entry {
     struct flow_item item;         /* durable */
     struct resolver_waiter waiter; /* also names user and device */
     struct dedup_claim claim;      /* of the id that the producer gave */
-    struct list slots;             /* by entry_link: attempts under way */
-    struct list all_link;          /* of the dispatch */
-    struct list stalled_link;      /* the first of a run that waits for Redis */
-    bool is_retried;               /* volatile: was resolved a second time */
-    uint8_t miss;                  /* enum miss: of the last attempt that failed */
-    uint32_t written_count;        /* to all: instances that have written it */
-    uint64_t session_count;        /* to all: sessions it was written to */
+    struct each_item each;
+    char *device;             /* its own copy of the device's name, where the record does not have it; else NULL */
+    struct list slots;        /* by entry_link: attempts under way */
+    struct list all_link;     /* of the dispatch */
+    struct list stalled_link; /* the first of a run that waits for Redis */
+    bool is_retried;          /* volatile: was resolved a second time */
+    uint8_t miss;             /* enum miss: of the last attempt that failed */
+    uint32_t written_count;   /* to all: instances that have written it */
+    uint64_t session_count;   /* to all: sessions it was written to */
 };
 
 #define ENTRY_MAGIC 0x656e7472u

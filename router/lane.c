@@ -492,6 +492,20 @@ void lanes_released(struct lanes *lanes, struct slot *slot)
     list_remove(&slot->lane_link);
 }
 
+void lanes_withdraw(struct lanes *lanes, uint32_t number, struct push_str user, struct push_str id)
+{
+    struct lane *lane = lanes->all[number];
+    Herald__V1__Withdrawal withdrawal = HERALD__V1__WITHDRAWAL__INIT;
+    if (!is_reachable(lane, lane->generation))
+        return;
+    withdrawal.user = text(user);
+    withdrawal.id = text(id);
+    put_pending(lane);
+    link_put_withdrawal(&lane->out, &withdrawal);
+    mark_dirty(lane);
+    metric_add(METRIC_WITHDRAWALS, 1);
+}
+
 void lanes_upstream_result(struct lanes *lanes, uint32_t number, uint64_t generation, uint64_t request, uint32_t code)
 {
     struct lane *lane = lanes->all[number];

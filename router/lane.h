@@ -80,6 +80,8 @@ void lanes_flush(struct lanes *lanes);
 /* To an instance that is not live yet in that generation it goes when it joins, if that is soon. */
 void lanes_poke(struct lanes *lanes, uint32_t number, uint64_t generation, struct push_str user,
                 struct push_str device);
+/* Another device has acknowledged it first. What is queued for that lane goes before. */
+void lanes_withdraw(struct lanes *lanes, uint32_t number, struct push_str user, struct push_str id);
 void lanes_upstream_result(struct lanes *lanes, uint32_t number, uint64_t generation, uint64_t request, uint32_t code);
 /* Something came from that life of an instance; hello may be NULL. */
 void lanes_heard(struct lanes *lanes, uint32_t number, uint64_t generation, const Herald__V1__Hello *hello);

@@ -130,6 +130,7 @@ void ledger_end(struct ledger *ledger, struct entry *e, struct outcome *outcome)
     ledger->counts.in_flight--;
     list_remove(&e->all_link);
     e->magic = 0;
+    free(e->device);
     slab_put(ledger->slab, e);
     leave(ledger, record);
 }

@@ -36,7 +36,7 @@ void ledger_free(struct ledger **ledger);
 /* A record comes with a reference of its own, which ledger_close() gives back when it has fanned out. */
 void ledger_open(struct ledger *ledger, struct record *record);
 void ledger_close(struct ledger *ledger, struct record *record);
-/* Only between the two. */
+/* Only between the two, or while another entry of the record is unfinished. */
 struct entry *ledger_add(struct ledger *ledger, struct record *record, struct push_str user, struct push_str device);
 /* The one end of every entry: it holds no slots and is in no flow any more. What the outcome does not say yet comes
  * from the record. An orphan's outcome is not reported. */

@@ -42,6 +42,8 @@
     X(POKES, METRIC_COUNTER, "herald_router_pokes_total", "Gateways told to look into a mailbox.", NULL, NULL)         \
     X(POKES_DROPPED, METRIC_COUNTER, "herald_router_pokes_dropped_total",                                              \
       "Pokes for instances that did not become live in time, or too many of them.", NULL, NULL)                        \
+    X(WITHDRAWALS, METRIC_COUNTER, "herald_router_withdrawals_total",                                                  \
+      "Gateways told that another device acknowledged a message with `once` first.", NULL, NULL)                       \
     X(ROUTE_HITS, METRIC_COUNTER, "herald_router_route_hits_total", "Routes found in the cache.", NULL, NULL)          \
     X(ROUTE_MISSES, METRIC_COUNTER, "herald_router_route_misses_total", "Routes not found in the cache.", NULL, NULL)  \
     X(LOOKUPS, METRIC_COUNTER, "herald_router_lookups_total", "Look-ups of routes in Redis.", NULL, NULL)              \

@@ -30,7 +30,7 @@ struct lookup {
     struct list link; /* fresh or parked; on none while asking */
     struct list waiters;
     uint64_t epoch;
-    bool is_dirty, is_failed;
+    bool is_dirty, is_failed, wants_known;
     uint32_t asked_count;
     uint32_t open_count, reply_count; /* replies to come, and had */
     char *asked[ASKED_MAX];
@@ -101,21 +101,24 @@ static void ask_for(struct lookup *lookup, const char *device, size_t len)
 /* The devices that somebody waits for, then those that were known before. */
 static void choose_devices(struct lookup *lookup)
 {
+    lookup->wants_known = false;
     list_each (at, &lookup->waiters) {
         const struct resolver_waiter *waiter = container_of(at, struct resolver_waiter, link);
         if (waiter->device.len > 0)
             ask_for(lookup, waiter->device.at, waiter->device.len);
+        lookup->wants_known |= waiter->wants_known;
     }
     const struct route *known = routes_find(lookup->resolver->routes, lookup->user, lookup->user_len);
     for (uint32_t i = 0; known && i < known->device_count; i++)
         if (known->devices[i].is_box_known)
             ask_for(lookup, known->devices[i].name, known->devices[i].name_len);
+    lookup->wants_known |= known && known->is_known_listed;
 }
 
-static bool covers(const struct route *route, struct push_str device)
+static bool covers(const struct route *route, struct push_str device, bool wants_known)
 {
     const struct route_device *known = device.len > 0 ? route_device(route, device.at, device.len) : NULL;
-    return device.len == 0 || (known && known->is_box_known);
+    return (device.len == 0 || (known && known->is_box_known)) && (!wants_known || route->is_known_listed);
 }
 
 static void park(struct lookup *lookup)
@@ -141,7 +144,7 @@ static void finish(struct lookup *lookup)
     struct list *at;
     while ((at = list_pop(&lookup->waiters))) {
         struct resolver_waiter *waiter = container_of(at, struct resolver_waiter, link);
-        if (covers(lookup->route, waiter->device))
+        if (covers(lookup->route, waiter->device, waiter->wants_known))
             resolver->events.resolved(resolver->arg, waiter, lookup->route);
         else
             resolver_wait(resolver, waiter);
@@ -189,6 +192,30 @@ static void take_route(struct lookup *lookup, const struct redis_reply *reply)
     lookup->route = route_new(lookup->user, lookup->user_len, false, devices, count);
 }
 
+/* The last reply: names only. */
+static void take_known(struct lookup *lookup, const struct redis_reply *reply)
+{
+    enum { ROOM = 2 * DEVICES_MAX + ASKED_MAX };
+    struct route_device devices[ROOM];
+    struct route *before = lookup->route;
+    uint32_t count = before->device_count;
+    memcpy(devices, before->devices, count * sizeof(devices[0]));
+    for (size_t i = 0; i < redis_reply_count(reply) && count < ROOM; i++) {
+        size_t len;
+        const char *name = redis_reply_str(redis_reply_at(reply, i), &len);
+        const struct route_device *there = route_device(before, name, len);
+        if (len == 0 || len > PUSH_DEVICE_MAX || strlen(name) != len)
+            metric_add(METRIC_ROUTES_MALFORMED, 1);
+        else if (there)
+            devices[there - before->devices].is_known = true;
+        else
+            devices[count++] = (struct route_device){.name = name, .name_len = (uint32_t)len, .is_known = true};
+    }
+    lookup->route = route_new(lookup->user, lookup->user_len, before->has_box, devices, count);
+    lookup->route->is_known_listed = true;
+    route_unref(&before);
+}
+
 static void on_reply(void *arg, enum err err, const struct redis_reply *reply)
 {
     struct lookup *lookup = arg;
@@ -199,7 +226,10 @@ static void on_reply(void *arg, enum err err, const struct redis_reply *reply)
         lookup->is_failed = true;
     else if (which == REPLY_ROUTE)
         take_route(lookup, reply);
-    else if (!lookup->is_failed && redis_reply_int(reply) > 0) {
+    else if (which == REPLY_BOX + 1 + lookup->asked_count) {
+        if (!lookup->is_failed)
+            take_known(lookup, reply);
+    } else if (!lookup->is_failed && redis_reply_int(reply) > 0) {
         if (which == REPLY_BOX)
             lookup->route->has_box = true;
         else {
@@ -246,6 +276,8 @@ static void ask(struct lookup *lookup)
     ask_one(lookup, "EXISTS", "herald:box:", NULL);
     for (uint32_t i = 0; i < lookup->asked_count; i++)
         ask_one(lookup, "EXISTS", "herald:box:", lookup->asked[i]);
+    if (lookup->wants_known)
+        ask_one(lookup, "HKEYS", "herald:devices:", NULL);
     if (lookup->open_count == 0)
         park(lookup);
     metric_add(METRIC_LOOKUPS, 1);
@@ -442,14 +474,21 @@ void resolver_waiter_init(struct resolver_waiter *waiter, struct push_str user, 
     list_init(&waiter->link);
     waiter->user = user;
     waiter->device = device;
+    waiter->wants_known = false;
 }
 
 const struct route *resolver_find(struct resolver *resolver, struct push_str user, struct push_str device)
 {
     const struct route *route = routes_find(resolver->routes, user.at, user.len);
-    bool is_hit = route && covers(route, device);
+    bool is_hit = route && covers(route, device, false);
     metric_add(is_hit ? METRIC_ROUTE_HITS : METRIC_ROUTE_MISSES, 1);
     return is_hit ? route : NULL;
+}
+
+const struct route *resolver_find_known(struct resolver *resolver, struct push_str user)
+{
+    const struct route *route = routes_find(resolver->routes, user.at, user.len);
+    return route && route->is_known_listed ? route : NULL;
 }
 
 void resolver_wait(struct resolver *resolver, struct resolver_waiter *waiter)

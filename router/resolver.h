@@ -24,6 +24,7 @@ struct resolver;
 struct resolver_waiter {
     struct list link;
     struct push_str user, device; /* device "": all of them */
+    bool wants_known;             /* all devices that ever connected are asked for, too */
 };
 
 struct resolver_settings {
@@ -47,6 +48,8 @@ void resolver_waiter_init(struct resolver_waiter *waiter, struct push_str user, 
 /* What is known of that user (and, for a device, of its own mailbox); NULL: resolver_wait(). Valid until the next call.
  */
 const struct route *resolver_find(struct resolver *resolver, struct push_str user, struct push_str device);
+/* The same, with all devices that are known. */
+const struct route *resolver_find_known(struct resolver *resolver, struct push_str user);
 /* resolved() will be called, never from inside. */
 void resolver_wait(struct resolver *resolver, struct resolver_waiter *waiter);
 bool resolver_is_waiting(const struct resolver_waiter *waiter);

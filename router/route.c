@@ -55,7 +55,7 @@ static void mix(uint64_t *stamp, const void *bytes, size_t len)
 /* Summed up, so that the order in which Redis gave the devices does not matter. */
 static uint64_t make_stamp(const struct route_device *devices, uint32_t count)
 {
-    uint64_t sum = count;
+    uint64_t sum = 0;
     for (uint32_t i = 0; i < count; i++) {
         const struct route_device *device = &devices[i];
         uint64_t stamp = 0xcbf29ce484222325ULL;
@@ -65,7 +65,7 @@ static uint64_t make_stamp(const struct route_device *devices, uint32_t count)
         mix(&stamp, &device->instance, sizeof(device->instance));
         mix(&stamp, &device->generation, sizeof(device->generation));
         mix(&stamp, &device->connection, sizeof(device->connection));
-        sum += stamp;
+        sum += stamp | 1;
     }
     return sum;
 }
@@ -92,6 +92,7 @@ struct route *route_new(const char *user, size_t user_len, bool has_box, const s
     route->user = put_bytes(&at, user, user_len);
     route->user_len = (uint32_t)user_len;
     route->has_box = has_box;
+    route->is_known_listed = false;
     route->device_count = device_count;
     route->stamp = make_stamp(devices, device_count);
     for (uint32_t i = 0; i < device_count; i++) {

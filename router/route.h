@@ -24,7 +24,8 @@ enum err route_parse(const char *text, size_t len, struct route_value *value_r) 
 struct route_device {
     const char *name;
     uint32_t name_len;
-    bool is_online;    /* has a route; the next three are of it */
+    bool is_known;     /* has connected before: only where route.is_known_listed */
+    bool is_online;    /* has a route; instance, generation and connection are of it */
     bool is_box_known; /* it was asked whether the device's own mailbox exists; has_box is the answer */
     bool has_box;
     uint32_t instance; /* a number the lanes gave for its name */
@@ -38,7 +39,8 @@ struct route {
     const char *user;
     uint32_t user_len;
     uint32_t device_count;
-    bool has_box; /* the user's own mailbox is not empty */
+    bool has_box;         /* the user's own mailbox is not empty */
+    bool is_known_listed; /* the devices are all that are known, not only those online */
     struct route_device devices[];
 };
 

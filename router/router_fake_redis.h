@@ -50,9 +50,16 @@ struct fake_user {
     uint64_t generation, connection;
     char box[FAKE_BOX][FAKE_NAME]; /* ids of what is in the mailbox */
     int box_count;
-    long long mark;  /* one source in these tests */
-    long long epoch; /* life * 1000 + generation of it */
+    long long mark;       /* one source in these tests */
+    long long epoch;      /* life * 1000 + generation of it */
+    const char *known[4]; /* devices; NULL: no more */
 };
+
+/* Devices' own mailboxes: "<device>:<id>" in the order of arrival, of all users together. */
+static struct {
+    char items[256][FAKE_NAME];
+    int count;
+} fake_device_boxes;
 
 /* All that Redis holds; users are called u0 .. u5. */
 static struct fake_user fake_users[FAKE_USERS];
@@ -207,6 +214,24 @@ static void fake_put_route(struct fake_pending *pending, const struct fake_user 
     pending->reply.count = at + 2;
 }
 
+static inline int fake_device_box(const char *device)
+{
+    int count = 0;
+    for (int i = 0; i < fake_device_boxes.count; i++)
+        count += strncmp(fake_device_boxes.items[i], device, strlen(device)) == 0;
+    return count;
+}
+
+static void fake_put_known(struct fake_pending *pending, const struct fake_user *user)
+{
+    pending->reply.kind = REDIS_ARRAY;
+    for (size_t i = 0; i < 4 && user->known[i]; i++) {
+        pending->items[i].kind = REDIS_STRING;
+        snprintf(pending->items[i].text, sizeof(pending->items[i].text), "%s", user->known[i]);
+        pending->reply.count = i + 1;
+    }
+}
+
 enum err redis_words(struct redis *redis, redis_fn *fn, void *arg, ...)
 {
     va_list args;
@@ -220,7 +245,10 @@ enum err redis_words(struct redis *redis, redis_fn *fn, void *arg, ...)
     if (strcmp(verb, "HGETALL") == 0)
         fake_put_route(pending, fake_user_of(key));
     else if (strcmp(verb, "EXISTS") == 0)
-        pending->reply.integer = !strstr(key, "}:") && fake_user_of(key)->box_count > 0;
+        pending->reply.integer = strstr(key, "}:") ? fake_device_box(strstr(key, "}:") + 2) > 0
+                                                   : fake_user_of(key)->box_count > 0;
+    else if (strcmp(verb, "HKEYS") == 0)
+        fake_put_known(pending, fake_user_of(key));
     else if (strcmp(verb, "SET") == 0)
         snprintf(fake_invalid.keys[fake_invalid.count++], FAKE_NAME, "%s", key);
     return ERR_OK;
@@ -280,6 +308,21 @@ static void fake_box_append(struct fake_user *user, struct fake_pending *pending
     }
 }
 
+/* No marks, no caps. */
+static void fake_device_append(const char *device, struct fake_pending *pending, int argc, const char *const *argv,
+                               const size_t *lens)
+{
+    char *code = pending->items[0].text;
+    for (int i = 8; i + 4 < argc; i += 5) {
+        Herald__V1__Delivery *delivery = herald__v1__delivery__unpack(NULL, lens[i + 4], (const uint8_t *)argv[i + 4]);
+        CHECK(delivery && fake_device_boxes.count < 256);
+        snprintf(fake_device_boxes.items[fake_device_boxes.count++], FAKE_NAME, "%.20s:%.20s", device, delivery->id);
+        *code++ = 'a';
+        herald__v1__delivery__free_unpacked(delivery, NULL);
+    }
+    pending->items[3].kind = REDIS_ARRAY;
+}
+
 enum err redis_script(struct redis *redis, enum redis_script script, redis_fn *fn, void *arg, int key_count, int argc,
                       const char *const *argv, const size_t *lens)
 {
@@ -292,7 +335,10 @@ enum err redis_script(struct redis *redis, enum redis_script script, redis_fn *f
     CHECK(script == REDIS_SCRIPT_BOX_APPEND && key_count == 3);
     struct fake_user *user = fake_user_of(argv[0]);
     struct fake_pending *pending = fake_pend(redis, fn, arg);
-    fake_box_append(user, pending, argc, argv, lens);
+    if (strstr(argv[0], "}:"))
+        fake_device_append(strstr(argv[0], "}:") + 2, pending, argc, argv, lens);
+    else
+        fake_box_append(user, pending, argc, argv, lens);
     char name[3] = {'u', (char)('0' + (user - fake_users)), '\0'};
     fake_changed("herald:box:", name);
     pending->reply.count = 4;

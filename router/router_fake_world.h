@@ -23,7 +23,7 @@ enum { GATEWAYS = 4, INBOX = 4096, RECORDS = 4000, BASE_REFS = 1000, ACK_WAIT = 
 
 /* A target as a gateway got it. */
 struct arrival {
-    char id[FAKE_NAME], user[FAKE_NAME];
+    char id[FAKE_NAME], user[FAKE_NAME], device[FAKE_NAME];
     uint32_t slot, slot_generation;
     uint64_t connection;
 };
@@ -48,7 +48,7 @@ static struct {
     int outcomes[RECORDS];  /* how many the record had */
     uint8_t kinds[RECORDS]; /* and the last of them */
     enum outcome_kind last_kind;
-    char last_reason[64];
+    char last_reason[64], last_device[64];
     int laters; /* outcomes of what had been stored */
     char later_id[FAKE_NAME], later_user[FAKE_NAME];
     int fulls, rooms;
@@ -111,6 +111,7 @@ static void take_delivery(int g, const Herald__V1__Delivery *delivery)
         struct arrival *arrival = &t.inbox[g][t.arrived[g]++ % INBOX];
         snprintf(arrival->id, FAKE_NAME, "%s", delivery->id);
         snprintf(arrival->user, FAKE_NAME, "%s", delivery->targets[i]->user);
+        snprintf(arrival->device, FAKE_NAME, "%s", delivery->targets[i]->device);
         arrival->slot = delivery->targets[i]->slot;
         arrival->slot_generation = delivery->targets[i]->slot_generation;
         arrival->connection = delivery->targets[i]->connection;
@@ -157,6 +158,7 @@ static void on_outcome(void *arg, const struct outcome *outcome)
     }
     t.last_kind = outcome->kind;
     snprintf(t.last_reason, sizeof(t.last_reason), "%s", outcome->reason ? outcome->reason : "");
+    snprintf(t.last_device, sizeof(t.last_device), "%.*s", (int)outcome->device.len, outcome->device.at);
     for (int i = 0; i < t.record_count; i++)
         if (t.records[i]->source.at == outcome->source)
             t.outcomes[i]++, t.kinds[i] = (uint8_t)outcome->kind;
@@ -214,6 +216,7 @@ static int setup(void **state)
     memset(fake_users, 0, sizeof(fake_users));
     memset(&fake_invalid, 0, sizeof(fake_invalid));
     fake_claim_count = 0;
+    fake_device_boxes.count = 0;
     for (int u = 0; u < FAKE_USERS; u++)
         fake_users[u].mark = -1;
     t.loop = loop_new();
@@ -296,7 +299,7 @@ static struct record *accept_at(int offset, const char *json)
 /* With the id m<number>; the next offset. */
 static struct record *accept_as(int number, const char *json)
 {
-    char text[512];
+    char text[480];
     snprintf(text, sizeof(text), "\"id\":\"m%d\",%s", number, json);
     return accept_at(t.record_count, text);
 }

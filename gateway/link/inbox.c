@@ -59,6 +59,8 @@ static void take(struct inbox *inbox, const Herald__V1__Envelope *e)
         deliver(inbox, peer, e->deliveries[i]);
     for (size_t i = 0; i < e->n_pokes; i++)
         sessions_poke(inbox->sessions, e->pokes[i]->user, e->pokes[i]->device);
+    for (size_t i = 0; i < e->n_withdrawals; i++)
+        sessions_withdraw(inbox->sessions, e->withdrawals[i]->user, e->withdrawals[i]->id);
     for (size_t i = 0; i < e->n_upstream_results; i++)
         upstream_answered(inbox->upstream, e->upstream_results[i]);
 }

@@ -15,7 +15,7 @@ struct stream_id {
     uint64_t ms, n;
 };
 
-/* UNREADABLE: nobody is told. */
+/* UNREADABLE: nobody is told; so for one that another device has acknowledged (once). */
 enum letter_end { LETTER_UNREADABLE, LETTER_ACKED, LETTER_EXPIRED };
 
 struct letter {

@@ -98,3 +98,16 @@ struct message *push_frame_with_seq(struct push_frame *frame, uint64_t seq)
     int len = snprintf(middle, sizeof middle, ",\"seq\":%llu,\"content\":", (unsigned long long)seq);
     return encode(frame, middle, (size_t)len);
 }
+
+struct message *push_frame_cancel(struct push_frame *frame)
+{
+    struct buf text;
+    const char *id = frame->delivery->id;
+    buf_init(&text);
+    buf_add_str(&text, "{\"type\":\"cancel\",\"id\":");
+    buf_add_json_str(&text, id, strlen(id));
+    buf_add_char(&text, '}');
+    struct message *m = frame_new(FRAME_TEXT, text.bytes, text.len);
+    buf_release(&text);
+    return m;
+}

@@ -26,4 +26,7 @@ struct message *push_frame_shared(struct push_frame *frame);
 /* With one. A new message: the caller has its reference. */
 struct message *push_frame_with_seq(struct push_frame *frame, uint64_t seq);
 
+/* {"type":"cancel","id":..}: takes the push back. A new message: the caller has its reference. */
+struct message *push_frame_cancel(struct push_frame *frame);
+
 #endif

@@ -8,6 +8,7 @@
 #include "gateway/metrics.h"
 #include "gateway/session/box.h"
 #include "gateway/session/drain.h"
+#include "gateway/session/once.h"
 #include "gateway/session/expiry.h"
 #include "gateway/session/receipt.h"
 #include "gateway/session/replies.h"
@@ -68,7 +69,7 @@ void session_unref(struct session *s)
 /* --- pushes ----------------------------------------------------------------------------------------------------------
  */
 
-static void report(struct session *s, void *receipt, const struct session_result *result)
+void session_report(struct session *s, void *receipt, const struct session_result *result)
 {
     s->sessions->events->result(s->sessions->arg, receipt, result);
 }
@@ -76,9 +77,9 @@ static void report(struct session *s, void *receipt, const struct session_result
 static void refuse(struct session *s, void *receipt, enum refusal why)
 {
     metric_add_labelled(METRIC_PUSHES_REFUSED, why, 1);
-    report(s, receipt,
-           &(struct session_result){
-               .kind = HERALD__V1__RESULT_KIND__RESULT_REFUSED, .reason = refusal_names[why], .device = ""});
+    session_report(s, receipt,
+                   &(struct session_result){
+                       .kind = HERALD__V1__RESULT_KIND__RESULT_REFUSED, .reason = refusal_names[why], .device = ""});
 }
 
 bool session_has_room(const struct session *s)
@@ -94,6 +95,7 @@ static void send_durable(struct session *s, struct push_frame *frame, struct una
     struct message *m = push_frame_with_seq(frame, ++s->seq);
     entry->len = (uint32_t)message_len(m);
     entry->id_hash = table_hash(id, strlen(id));
+    entry->cancel = frame->delivery->once ? push_frame_cancel(frame) : NULL;
     unacked_add(&s->unacked, s->seq, entry);
     metric_add_labelled(METRIC_PUSHES, sort, 1);
     conn_send(s->conn, m, receipt_of_seq(s->seq));
@@ -154,11 +156,16 @@ static void acked(void *arg, uint64_t seq, const struct unacked_entry *entry)
         drain_entry_acked(s, entry->origin);
         entry->letter->seq = seq;
         box_acks_add(&acking->boxes, entry->origin, entry->letter, LETTER_ACKED);
-        return;
+    } else {
+        session_report(
+            s, entry->receipt,
+            &(struct session_result){
+                .kind = HERALD__V1__RESULT_KIND__RESULT_ACKED, .reason = "", .device = s->device, .seq = seq});
     }
-    report(s, entry->receipt,
-           &(struct session_result){
-               .kind = HERALD__V1__RESULT_KIND__RESULT_ACKED, .reason = "", .device = s->device, .seq = seq});
+    if (entry->cancel) {
+        box_acks_flush(&acking->boxes); /* before the siblings', so that it is this one's acknowledgement that counts */
+        once_acked(s, entry->id_hash);
+    }
 }
 
 static void end_acking(struct acking *acking, uint32_t count)
@@ -206,8 +213,9 @@ static void closed(void *arg, uint64_t seq, const struct unacked_entry *entry)
     if (entry->origin != UNACKED_LIVE)
         letter_free(&letter);
     else
-        report(s, entry->receipt,
-               &(struct session_result){.kind = HERALD__V1__RESULT_KIND__RESULT_CLOSED, .reason = "", .device = ""});
+        session_report(
+            s, entry->receipt,
+            &(struct session_result){.kind = HERALD__V1__RESULT_KIND__RESULT_CLOSED, .reason = "", .device = ""});
 }
 
 /* --- its life --------------------------------------------------------------------------------------------------------

@@ -65,6 +65,8 @@ struct session_result {
 struct session *session_new(struct sessions *sessions, struct conn *conn, const struct identity *identity);
 bool session_is_device(const struct session *s, const char *device, size_t len);
 
+/* Tells the fate of a push; for this folder. */
+void session_report(struct session *s, void *receipt, const struct session_result *result);
 /* True: it is taken up, and the receipt's result is reported once, now or later. False: not (yet) to be found here. */
 bool session_push(struct session *s, struct push_frame *frame, void *receipt);
 /* Sends an entry of a mailbox; the letter is the session's then. */

@@ -10,7 +10,8 @@
     X(WINDOW, "window")                                                                                                \
     X(SLOW, "slow")                                                                                                    \
     X(EXPIRED, "expired")                                                                                              \
-    X(STALE, "stale") /* meant for a connection that this session has followed */
+    X(STALE, "stale")         /* meant for a connection that this session has followed */                              \
+    X(WITHDRAWN, "withdrawn") /* another device acknowledged it first */
 #define ROUTE_EVENT_LIST(X)                                                                                            \
     X(REGISTERED, "registered")                                                                                        \
     X(REFRESHED, "refreshed")                                                                                          \

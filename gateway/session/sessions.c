@@ -5,12 +5,14 @@
 
 #include "common/check.h"
 #include "common/log.h"
+#include "common/table.h"
 #include "gateway/metrics.h"
 #include "gateway/session/drain.h"
 #include "gateway/session/expiry.h"
 #include "gateway/session/guest.h"
 #include "gateway/session/handlers.h"
 #include "gateway/session/login.h"
+#include "gateway/session/once.h"
 #include "gateway/session/receipt.h"
 #include "gateway/session/routes.h"
 
@@ -127,6 +129,13 @@ void sessions_poke(struct sessions *sessions, const char *user, const char *devi
         metric_add(METRIC_POKES, 1);
         drain_poke(s);
     }
+}
+
+void sessions_withdraw(struct sessions *sessions, const char *user, const char *id)
+{
+    struct user *found = users_find(sessions->users, user, strlen(user));
+    for (struct session *s = found ? found->sessions : NULL; s; s = s->next)
+        once_withdraw(s, table_hash(id, strlen(id)));
 }
 
 void sessions_kick(struct sessions *sessions, const char *user, size_t user_len, const char *device, size_t device_len,

@@ -106,6 +106,8 @@ uint32_t sessions_deliver(struct sessions *sessions, struct push_frame *frame, c
 uint32_t sessions_broadcast(struct sessions *sessions, struct push_frame *frame, void *receipt);
 /* There is something in the mailbox of that user (device ""), or of that device. */
 void sessions_poke(struct sessions *sessions, const char *user, const char *device);
+/* Another device of that user, elsewhere, was the first to acknowledge the message. */
+void sessions_withdraw(struct sessions *sessions, const char *user, const char *id);
 /* A newer session of that device registered elsewhere: closes this one, if it is still that connection. */
 void sessions_kick(struct sessions *sessions, const char *user, size_t user_len, const char *device, size_t device_len,
                    uint64_t connection);

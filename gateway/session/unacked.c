@@ -84,6 +84,7 @@ static uint32_t finish(struct unacked *ring, uint32_t i, unacked_fn *fn, void *a
         return 0;
     entry->is_done = true;
     fn(arg, ring->first_seq + i, entry);
+    message_unref(&entry->cancel);
     return 1;
 }
 

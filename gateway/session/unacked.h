@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/message.h"
+
 struct unacked;
 
 struct letter;
@@ -22,7 +24,8 @@ struct unacked_entry {
         void *receipt;         /* LIVE */
         struct letter *letter; /* BOX; whoever takes the entry out owns it */
     };
-    uint32_t len; /* bytes of the frame */
+    struct message *cancel; /* of a message with `once`: the frame that takes it back, a reference; else NULL */
+    uint32_t len;           /* bytes of the frame */
     uint8_t origin;
     bool is_written; /* handed to the kernel */
     bool is_done;    /* acknowledged by id, behind an older one that is not */
@@ -30,7 +33,7 @@ struct unacked_entry {
 
 typedef void unacked_fn(void *arg, uint64_t seq, const struct unacked_entry *entry);
 
-/* seq must be one more than that of the newest entry there is. */
+/* Takes over the reference to the cancel frame. seq must be one more than that of the newest entry there is. */
 void unacked_add(struct unacked **ring, uint64_t seq, const struct unacked_entry *entry);
 /* From the oldest to the newest; bounds the memory. */
 uint32_t unacked_count(const struct unacked *ring);
