@@ -2,6 +2,7 @@
 
 #include "common/check.h"
 #include "common/metric.h"
+#include "common/table.h"
 #include "router/delivery.h"
 #include "router/entry.h"
 #include "router/metrics.h"
@@ -76,6 +77,14 @@ static bool is_wanted(const struct dispatch *d, const struct entry *e)
 
 /* --- out on the lanes --- */
 
+static struct lane_target target_of(struct entry *e, uint64_t connection)
+{
+    struct lane_target target = {.user = e->waiter.user, .device = e->waiter.device, .connection = connection};
+    if (e->item.flow)
+        target.position = flow_next(e->item.flow);
+    return target;
+}
+
 static bool attempt(struct dispatch *d, struct entry *e, uint32_t number, uint64_t generation, uint64_t connection)
 {
     const struct push *push = &e->record->push;
@@ -91,20 +100,9 @@ static bool attempt(struct dispatch *d, struct entry *e, uint32_t number, uint64
     }
     slot->entry = e;
     list_push(&e->slots, &slot->entry_link);
-    const struct lane_target target = {e->waiter.user, e->waiter.device, connection};
+    const struct lane_target target = target_of(e, connection);
     lanes_send(d->lanes, number, e->record, &target, slot);
     return true;
-}
-
-/* Is there a device before i at the same place? */
-static bool is_repeated(const struct route *route, uint32_t i)
-{
-    const struct route_device *device = &route->devices[i];
-    for (uint32_t k = 0; k < i; k++)
-        if (route->devices[k].is_online && route->devices[k].instance == device->instance &&
-            route->devices[k].generation == device->generation)
-            return true;
-    return false;
 }
 
 /* To where the user (or the one device) is: volatile to every live instance once; durable to every session by its
@@ -119,10 +117,13 @@ static bool send_out(struct dispatch *d, struct entry *e, const struct route *ro
         const struct route_device *device = &route->devices[i];
         if (!device->is_online || !lanes_is_live(d->lanes, device->instance, device->generation))
             continue;
-        if (only.len > 0 ? device != route_device(route, only.at, only.len) : !is_durable && is_repeated(route, i))
+        if (only.len > 0 ? device != route_device(route, only.at, only.len)
+                         : !is_durable && route_is_repeated(route, i))
             continue;
         is_out |= attempt(d, e, device->instance, device->generation, is_durable ? device->connection : 0);
     }
+    if (is_out && e->miss != MISS_OFFLINE && e->item.flow)
+        flow_torn(e->item.flow);
     if (is_out)
         e->miss = MISS_NONE;
     return is_out;
@@ -262,6 +263,8 @@ static void attempt_failed(struct dispatch *d, struct slot *slot, enum miss miss
         settle_all(d, e);
     else if (list_is_empty(&e->slots))
         missed(d, e);
+    else if (e->item.flow)
+        flow_torn(e->item.flow);
 }
 
 /* `once`: the devices on other instances need not show it any more. */
@@ -493,7 +496,8 @@ struct dispatch *dispatch_new(struct loop *loop, struct bus *bus, struct redis *
     d->loop = loop;
     d->inflight = inflight_new(&settings->limits);
     d->ledger = ledger_new(loop, d->inflight, events, arg);
-    d->flows = flows_new();
+    d->flows = flows_new(table_hash(settings->lanes.router, strlen(settings->lanes.router)) +
+                         (settings->lanes.generation << 24));
     d->lanes = lanes_new(loop, bus, &settings->lanes, &lane_events, d);
     d->resolver = resolver_new(loop, &settings->resolver, &resolver_events, d);
     d->each = each_new(d->resolver, &fanout_each_events, d);

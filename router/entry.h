@@ -22,6 +22,7 @@
     X(NOT_HERE, "not_here") /* the gateway has no such session */                                                      \
     X(CLOSED, "closed")     /* the session closed before it acknowledged */                                            \
     X(STALE, "stale")       /* a newer session, unknown to the router, was there */                                    \
+    X(GAP, "gap")           /* the session did not take what was sent before it */                                     \
     X(DRAINING, "draining") /* the session is emptying the mailbox */                                                  \
     X(WINDOW, "window")     /* the session has too much unacknowledged */                                              \
     X(SLOW, "slow")         /* the session's queue is full */                                                          \

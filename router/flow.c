@@ -7,11 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { KEY_INLINE = 48, FLOW_MAGIC = 0x666c6f77 };
+enum { KEY_INLINE = 48, FLOW_MAGIC = 0x666c6f77, TORN_MAX = 64 /* a run goes on so long although it is torn */ };
 
 struct flow {
     uint32_t magic;
     uint8_t mode;
+    bool is_torn;
+    uint32_t next_index; /* in the run */
+    uint64_t run;
     uint32_t out_count, run_count, failed_count;
     uint64_t stamp; /* of the route that the items that are out went by */
     struct list items;
@@ -25,6 +28,7 @@ struct flow {
 struct flows {
     struct table *table;
     struct slab *slab;
+    uint64_t last_run;
     char *scratch; /* for keys that are put together */
     size_t scratch_size;
 };
@@ -35,11 +39,12 @@ static bool match(const void *item, const void *key, size_t key_len)
     return flow->key_len == key_len && memcmp(flow->key, key, key_len) == 0;
 }
 
-struct flows *flows_new(void)
+struct flows *flows_new(uint64_t first_run)
 {
     struct flows *flows = xcalloc(1, sizeof(*flows));
     flows->table = table_new(match);
     flows->slab = slab_new("flow", sizeof(struct flow));
+    flows->last_run = first_run;
     return flows;
 }
 
@@ -129,7 +134,24 @@ struct flow_item *flow_held(const struct flow *flow)
 
 bool flow_may_send(const struct flow *flow, uint64_t stamp)
 {
-    return flow->mode == FLOW_LIVE && (flow->out_count == 0 || flow->stamp == stamp);
+    bool is_to_restart = flow->is_torn && flow->next_index >= TORN_MAX;
+    return flow->mode == FLOW_LIVE && (flow->out_count == 0 || (flow->stamp == stamp && !is_to_restart));
+}
+
+struct flow_position flow_next(struct flow *flow)
+{
+    if (flow->out_count == 0) {
+        flow->flows->last_run += flow->flows->last_run == UINT64_MAX ? 2 : 1; /* 0 means none */
+        flow->run = flow->flows->last_run;
+        flow->next_index = 0;
+        flow->is_torn = false;
+    }
+    return (struct flow_position){flow->run, flow->next_index};
+}
+
+void flow_torn(struct flow *flow)
+{
+    flow->is_torn = true;
 }
 
 /* An item leaves the place it stands in; where it goes is the caller's. */
@@ -150,6 +172,7 @@ void flow_sent(struct flow_item *item, uint64_t stamp)
     leave_place(item);
     item->place = FLOW_OUT;
     flow->out_count++;
+    flow->next_index++;
     flow->stamp = stamp;
 }
 

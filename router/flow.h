@@ -8,10 +8,12 @@
  * LIVE: items go out by the route with one stamp. While any is out, those that would go by another route (the user
  * has moved meanwhile) are held back: else the newer could arrive, by the new route, before the older is known to have
  * failed on the old one.
- * BREAKING: some item failed. Nothing goes out any more. The items ahead of it are still waiting for their fates; they
- * must not be overtaken by it in the mailbox, so nothing is spilled yet. That is bounded by the ack wait. SPILLING: all
- * that is left goes to the mailbox in order, in runs, one under way at a time; what arrives now joins the end. Results
- * that come late for items that were out are of no more use: the box will deliver them.
+ * What goes out while anything is out is a *run*, numbered without a gap. A session takes an item only if it took the
+ * one before it: so what it refused, or never got, is not overtaken by what was sent before this router knew. BREAKING:
+ * some item failed. Nothing goes out any more. The items ahead of it are still waiting for their fates; they must not
+ * be overtaken by it in the mailbox, so nothing is spilled yet. That is bounded by the ack wait. SPILLING: all that is
+ * left goes to the mailbox in order, in runs, one under way at a time; what arrives now joins the end. Results that
+ * come late for items that were out are of no more use: the box will deliver them.
  */
 #ifndef HERALD_ROUTER_FLOW_H
 #define HERALD_ROUTER_FLOW_H
@@ -35,7 +37,8 @@ struct flow_item {
     uint8_t place;     /* enum flow_place */
 };
 
-struct flows *flows_new(void);
+/* first_run: runs are numbered from here; so that those of two routers, or two lives of one, never meet. */
+struct flows *flows_new(uint64_t first_run);
 /* All flows must be gone. */
 void flows_free(struct flows **flows);
 uint32_t flows_count(const struct flows *flows);
@@ -49,6 +52,16 @@ enum flow_mode flow_mode(const struct flow *flow);
 struct flow_item *flow_held(const struct flow *flow);
 /* May the first held item go out now by a route with this stamp? */
 bool flow_may_send(const struct flow *flow, uint64_t stamp);
+/* Where the next item to go out stands: its run, and its number in it. */
+struct flow_position {
+    uint64_t run;
+    uint32_t index;
+};
+/* Of the first held item, which flow_may_send(). Begins a run when nothing is out. */
+struct flow_position flow_next(struct flow *flow);
+/* Something that is out was missed on one of several ways: that one takes no more of this run. After some more items
+ * the flow holds back until nothing is out, so that another run can begin. */
+void flow_torn(struct flow *flow);
 /* The first held item went out. */
 void flow_sent(struct flow_item *item, uint64_t stamp);
 /* The item cannot be delivered live (it was out, or was not even sent). LIVE becomes BREAKING. */

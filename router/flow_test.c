@@ -251,7 +251,7 @@ static void test_random(void **state)
         memset(&w, 0, sizeof(w));
         memset(w.last_stored, 0xff, sizeof(w.last_stored));
         w.seed = seed;
-        w.flows = flows_new();
+        w.flows = flows_new(0);
         for (int i = 0; i < STEPS; i++)
             step();
         quiesce();
@@ -268,7 +268,7 @@ static void test_random(void **state)
 
 static void test_failure_waits_for_those_ahead(void **state)
 {
-    struct flows *flows = flows_new();
+    struct flows *flows = flows_new(0);
     struct flow_item a = {0}, b = {0}, c = {0};
     (void)state;
     flow_add(flows, &a, "42", 2, "", 0);
@@ -297,7 +297,7 @@ static void test_failure_waits_for_those_ahead(void **state)
 
 static void test_moved_user_waits(void **state)
 {
-    struct flows *flows = flows_new();
+    struct flows *flows = flows_new(0);
     struct flow_item a = {0}, b = {0};
     (void)state;
     flow_add(flows, &a, "42", 2, "", 0);
@@ -314,7 +314,7 @@ static void test_moved_user_waits(void **state)
 
 static void test_devices_are_apart(void **state)
 {
-    struct flows *flows = flows_new();
+    struct flows *flows = flows_new(0);
     struct flow_item a = {0}, b = {0}, c = {0};
     (void)state;
     flow_add(flows, &a, "42", 2, "", 0);
@@ -325,6 +325,70 @@ static void test_devices_are_apart(void **state)
     flows_free(&flows);
 }
 
+/* Sends the first held item; its number in its run. */
+static uint32_t sent(struct flow_item *item, uint64_t *run_r)
+{
+    struct flow_position position = flow_next(item->flow);
+    flow_sent(item, 1);
+    *run_r = position.run;
+    return position.index;
+}
+
+static void test_runs_are_numbered_without_a_gap(void **state)
+{
+    struct flows *flows = flows_new(UINT64_MAX - 1);
+    struct flow_item a = {0}, b = {0}, c = {0}, other = {0};
+    uint64_t run, again;
+    (void)state;
+    flow_add(flows, &other, "43", 2, "", 0);
+    assert_int_equal(sent(&other, &again), 0);
+    flow_add(flows, &a, "42", 2, "", 0);
+    flow_add(flows, &b, "42", 2, "", 0);
+    flow_add(flows, &c, "42", 2, "", 0);
+    assert_int_equal(sent(&a, &run), 0);
+    assert_true(run != 0 && run != again); /* each flow its own; 0 means none, also when the numbers turn over */
+    assert_int_equal(sent(&b, &again), 1);
+    assert_true(again == run);
+    assert_false(flow_remove(&a));
+    assert_false(flow_remove(&b)); /* nothing is out any more */
+    assert_int_equal(sent(&c, &again), 0);
+    assert_true(again != run && again != 0);
+    assert_true(flow_remove(&c) && flow_remove(&other));
+    flows_free(&flows);
+}
+
+static void test_torn_run_ends_some_time(void **state)
+{
+    enum { COUNT = 200 };
+    static struct flow_item items[COUNT];
+    struct flows *flows = flows_new(0);
+    uint64_t first, run;
+    uint32_t i = 0, before;
+    (void)state;
+    for (int k = 0; k < COUNT; k++)
+        flow_add(flows, &items[k], "42", 2, "", 0);
+    struct flow *flow = items[0].flow;
+    assert_int_equal(sent(&items[i++], &first), 0);
+    flow_torn(flow);
+    while (flow_may_send(flow, 1))
+        assert_int_equal(sent(&items[i], &run), i), i++;
+    assert_true(i > 10 && i < COUNT); /* not at once, or a device that never acknowledges would slow down the others */
+    before = i;
+    for (uint32_t k = 0; k < before; k++) {
+        assert_false(flow_may_send(flow, 1));
+        assert_false(flow_remove(&items[k]));
+    }
+    while (i < COUNT) {
+        assert_true(flow_may_send(flow, 1));
+        assert_int_equal(sent(&items[i], &run), i - before), i++; /* another run, and whole */
+    }
+    assert_true(run != first);
+    for (uint32_t k = before; k < COUNT; k++)
+        (void)flow_remove(&items[k]);
+    assert_int_equal(flows_count(flows), 0);
+    flows_free(&flows);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -332,6 +396,8 @@ int main(void)
         cmocka_unit_test(test_failure_waits_for_those_ahead),
         cmocka_unit_test(test_moved_user_waits),
         cmocka_unit_test(test_devices_are_apart),
+        cmocka_unit_test(test_runs_are_numbered_without_a_gap),
+        cmocka_unit_test(test_torn_run_ends_some_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -465,6 +465,8 @@ void lanes_send(struct lanes *lanes, uint32_t number, const struct record *recor
     target->user = text(to->user);
     target->device = text(to->device);
     target->connection = to->connection;
+    target->run = to->position.run;
+    target->run_index = to->position.index;
     target->slot = slot->index;
     target->slot_generation = slot->generation;
     slot->instance = number;

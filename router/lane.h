@@ -16,6 +16,7 @@
 #include "common/err.h"
 #include "common/link.h"
 #include "common/loop.h"
+#include "router/flow.h"
 #include "router/inflight.h"
 #include "router/push.h"
 #include "router/source.h"
@@ -37,6 +38,7 @@ struct lanes_settings {
 struct lane_target {
     struct push_str user, device;
     uint64_t connection;
+    struct flow_position position; /* run 0: in none */
 };
 
 enum lane_failure { LANE_GONE, LANE_LOST };

@@ -123,6 +123,16 @@ const struct route_device *route_device(const struct route *route, const char *n
     return NULL;
 }
 
+bool route_is_repeated(const struct route *route, uint32_t i)
+{
+    const struct route_device *device = &route->devices[i];
+    for (uint32_t k = 0; k < i; k++)
+        if (route->devices[k].is_online && route->devices[k].instance == device->instance &&
+            route->devices[k].generation == device->generation)
+            return true;
+    return false;
+}
+
 static bool match(const void *item, const void *key, size_t key_len)
 {
     const struct route *route = item;

@@ -51,6 +51,8 @@ struct route *route_ref(struct route *route);
 void route_unref(struct route **route);
 /* NULL: nothing is known of it. */
 const struct route_device *route_device(const struct route *route, const char *name, size_t len);
+/* Is there a device before i, online at the same place? */
+bool route_is_repeated(const struct route *route, uint32_t i);
 
 struct routes;
 

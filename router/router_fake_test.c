@@ -323,7 +323,10 @@ static struct {
     bool is_restless;        /* users come and go all the time, mostly to the same gateway */
     int session[FAKE_USERS]; /* the gateway; -1: none */
     int last[FAKE_USERS];    /* the gateway of the last session */
-    int client[FAKE_USERS];  /* the highest number that the client has seen; -1 */
+    bool is_draining[FAKE_USERS];
+    uint64_t run[FAKE_USERS]; /* of what the session took last, and its number in it */
+    uint32_t run_index[FAKE_USERS];
+    int client[FAKE_USERS]; /* the highest number that the client has seen; -1 */
     bool has_seen[RECORDS];
     int duplicates;
     int user_of[RECORDS];
@@ -362,6 +365,18 @@ static void drain(int user)
     if (u->box_count > 0)
         fake_changed("herald:box:", name);
     u->box_count = 0;
+    r.is_draining[user] = false;
+}
+
+/* A session takes nothing that does not follow what it took. */
+static bool follows(int user, const struct arrival *arrival)
+{
+    bool is_next = r.run[user] == arrival->run && r.run_index[user] + 1 == arrival->run_index;
+    if (arrival->run != 0 && arrival->run_index != 0 && !is_next)
+        return false;
+    r.run[user] = arrival->run;
+    r.run_index[user] = arrival->run_index;
+    return true;
 }
 
 static void send_result(int g, const struct arrival *arrival, Herald__V1__ResultKind kind)
@@ -376,12 +391,14 @@ static void random_arrival(int g, const struct arrival *arrival, bool is_durable
 {
     int user = arrival->user[1] - '0';
     assert_true(is_durable);
+    if (dice(40) == 0)
+        return; /* a hole in the lane */
     if (r.session[user] != g)
         send_result(g, arrival, HERALD__V1__RESULT_KIND__RESULT_NOT_HERE);
     else if (arrival->connection > 0 && arrival->connection != fake_users[user].connection)
         send_result(g, arrival, HERALD__V1__RESULT_KIND__RESULT_CLOSED); /* stale */
-    else if (fake_users[user].box_count > 0)
-        send_result(g, arrival, HERALD__V1__RESULT_KIND__RESULT_REFUSED); /* draining */
+    else if (r.is_draining[user] || fake_users[user].box_count > 0 || !follows(user, arrival))
+        send_result(g, arrival, HERALD__V1__RESULT_KIND__RESULT_REFUSED);
     else {
         client_sees(user, arrival->id);
         if (dice(12) > 0) /* else the result is lost */
@@ -392,7 +409,7 @@ static void random_arrival(int g, const struct arrival *arrival, bool is_durable
 static void random_poke(int g, const char *user)
 {
     if (r.session[user[1] - '0'] == g)
-        drain(user[1] - '0');
+        r.is_draining[user[1] - '0'] = true; /* for a while */
 }
 
 static void random_connect(int user)
@@ -408,7 +425,9 @@ static void random_connect(int user)
         r.last[user] = (int)dice(GATEWAYS);
     r.session[user] = r.last[user];
     connect_user(user, r.session[user]);
-    drain(user);
+    r.run[user] = 0;
+    r.run_index[user] = 0;
+    r.is_draining[user] = true;
 }
 
 static void deliver_result(void)
@@ -464,6 +483,8 @@ static void random_step(void)
         loop_fake_advance(t.loop, dice(20) == 0 ? 1000 : dice(30));
         break;
     default:
+        if (r.session[user] >= 0)
+            drain(user);
         loop_fake_end_turn(t.loop);
     }
 }

@@ -25,7 +25,8 @@ enum { GATEWAYS = 4, INBOX = 4096, RECORDS = 4000, BASE_REFS = 1000, ACK_WAIT = 
 struct arrival {
     char id[FAKE_NAME], user[FAKE_NAME], device[FAKE_NAME];
     uint32_t slot, slot_generation;
-    uint64_t connection;
+    uint64_t connection, run;
+    uint32_t run_index;
 };
 
 struct bus_push {
@@ -115,6 +116,8 @@ static void take_delivery(int g, const Herald__V1__Delivery *delivery)
         arrival->slot = delivery->targets[i]->slot;
         arrival->slot_generation = delivery->targets[i]->slot_generation;
         arrival->connection = delivery->targets[i]->connection;
+        arrival->run = delivery->targets[i]->run;
+        arrival->run_index = delivery->targets[i]->run_index;
         if (t.on_arrival)
             t.on_arrival(g, arrival, delivery->class_ == HERALD__V1__CLASS__CLASS_DURABLE);
     }

@@ -34,7 +34,7 @@ static void deliver(struct inbox *inbox, struct peer *peer, const Herald__V1__De
     metric_add(METRIC_DELIVERIES, delivery->n_targets);
     for (size_t i = 0; i < delivery->n_targets; i++) {
         const Herald__V1__Target *target = delivery->targets[i];
-        const struct addressee to = {target->user, target->device, target->connection};
+        const struct addressee to = {target->user, target->device, target->connection, target->run, target->run_index};
         struct pending *p = returns_expect(inbox->returns, peer, target, is_broadcast);
         uint32_t count = is_broadcast ? sessions_broadcast(inbox->sessions, &inbox->frame, p)
                                       : sessions_deliver(inbox->sessions, &inbox->frame, &to, p);

@@ -15,7 +15,7 @@ struct drain {
     uint32_t magic;
     uint8_t state, box;    /* enum unacked_origin: USER_BOX or DEVICE_BOX */
     bool is_poked;         /* the boxes are to be gone through once more, from the user's on */
-    bool is_unread;        /* READING: something was appended after that page was asked for */
+    bool is_unread;        /* something was appended, or nothing read, since a page was last asked for */
     bool is_all_read;      /* the last page was empty */
     uint32_t unacked;      /* entries of this box, sent and not acknowledged */
     struct stream_id last; /* read so far; 0-0: nothing yet */
@@ -72,6 +72,7 @@ static void start_box(struct drain *d, enum unacked_origin box)
     d->is_all_read = false;
     d->last = (struct stream_id){0, 0};
     d->state = DRAIN_SENDING;
+    d->is_unread = true; /* until it is asked for: there may be no room now */
     read_more(d);
 }
 
@@ -250,6 +251,8 @@ void drain_box_acked(struct session *s, enum unacked_origin box, enum err err, i
         return;
     if (err != ERR_OK)
         wait_for(d, RETRY_MS);
+    else if (left == 0 && d->is_unread)
+        start_box(d, box); /* a poke came while there was no room: that answer may be older than what it spoke of */
     else if (left == 0)
         end_box(d);
     else if (d->is_all_read && d->unacked == 0)

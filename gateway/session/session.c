@@ -102,21 +102,24 @@ static void send_durable(struct session *s, struct push_frame *frame, struct una
     message_unref(&m);
 }
 
-static void push_durable(struct session *s, struct push_frame *frame, void *receipt)
+static void push_durable(struct session *s, struct push_frame *frame, const struct addressee *to, void *receipt)
 {
     if (s->drain) {
         refuse(s, receipt, REFUSAL_DRAINING);
+    } else if (!runs_may_take(&s->runs, to->run, to->run_index)) {
+        refuse(s, receipt, REFUSAL_GAP);
     } else if (!session_has_room(s)) {
         bool is_window = unacked_count(s->unacked) >= (uint64_t)s->sessions->settings.ack_window;
         refuse(s, receipt, is_window ? REFUSAL_WINDOW : REFUSAL_SLOW);
         drain_fall_behind(s);
     } else {
         struct unacked_entry entry = {.receipt = receipt, .origin = UNACKED_LIVE};
+        runs_took(&s->runs, to->run, to->run_index);
         send_durable(s, frame, &entry, PUSH_SORT_DURABLE);
     }
 }
 
-bool session_push(struct session *s, struct push_frame *frame, void *receipt)
+bool session_push(struct session *s, struct push_frame *frame, const struct addressee *to, void *receipt)
 {
     const Herald__V1__Delivery *d = frame->delivery;
     bool is_durable = d->class_ == HERALD__V1__CLASS__CLASS_DURABLE;
@@ -125,7 +128,7 @@ bool session_push(struct session *s, struct push_frame *frame, void *receipt)
     if (d->expires_at_ms > 0 && (uint64_t)d->expires_at_ms <= loop_wall_ms(s->sessions->loop)) {
         refuse(s, receipt, REFUSAL_EXPIRED);
     } else if (is_durable) {
-        push_durable(s, frame, receipt);
+        push_durable(s, frame, to, receipt);
     } else {
         metric_add_labelled(METRIC_PUSHES, PUSH_SORT_VOLATILE, 1);
         conn_send(s->conn, push_frame_shared(frame), receipt);

@@ -19,6 +19,7 @@
 #include "common/wheel.h"
 #include "gateway/auth/identity.h"
 #include "gateway/session/push_frame.h"
+#include "gateway/session/runs.h"
 #include "gateway/session/unacked.h"
 #include "gateway/session/users.h"
 #include "gateway/ws/conn.h"
@@ -45,12 +46,23 @@ struct session {
     struct conn *conn;
     struct unacked *unacked;    /* NULL while nothing is */
     struct drain *drain;        /* NULL while live */
+    struct runs runs;           /* taken live */
     uint64_t seq;               /* the last one given */
     uint64_t since_ms;          /* by Redis' clock, at the first registration; 0 before */
     struct wheel_entry refresh; /* of the route */
     struct wheel_entry expiry;  /* of the token */
     uint64_t expires_ms;        /* wall clock; 0: never */
     char device[];              /* NUL-terminated */
+};
+
+/* Whom a delivery is for. device "": every device. connection: of a durable one, the only session that may take it: one
+ * that opened since must not, because what the router sent before it may have failed with its predecessor, and comes by
+ * the mailbox; 0: any. */
+struct addressee {
+    const char *user, *device;
+    uint64_t connection;
+    uint64_t run; /* of a durable one: see runs.h */
+    uint32_t run_index;
 };
 
 /* What became of a push; texts are borrowed for the call. */
@@ -68,7 +80,7 @@ bool session_is_device(const struct session *s, const char *device, size_t len);
 /* Tells the fate of a push; for this folder. */
 void session_report(struct session *s, void *receipt, const struct session_result *result);
 /* True: it is taken up, and the receipt's result is reported once, now or later. False: not (yet) to be found here. */
-bool session_push(struct session *s, struct push_frame *frame, void *receipt);
+bool session_push(struct session *s, struct push_frame *frame, const struct addressee *to, void *receipt);
 /* Sends an entry of a mailbox; the letter is the session's then. */
 void session_push_entry(struct session *s, struct push_frame *frame, enum unacked_origin origin, struct letter *letter);
 /* May more durable pushes be sent now? */

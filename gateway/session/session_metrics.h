@@ -10,6 +10,7 @@
     X(WINDOW, "window")                                                                                                \
     X(SLOW, "slow")                                                                                                    \
     X(EXPIRED, "expired")                                                                                              \
+    X(GAP, "gap")             /* the session did not take what was sent before it */                                   \
     X(STALE, "stale")         /* meant for a connection that this session has followed */                              \
     X(WITHDRAWN, "withdrawn") /* another device acknowledged it first */
 #define ROUTE_EVENT_LIST(X)                                                                                            \

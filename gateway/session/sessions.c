@@ -105,18 +105,19 @@ uint32_t sessions_deliver(struct sessions *sessions, struct push_frame *frame, c
         if (is_bound && conn_id(s->conn) != to->connection)
             has_other = true;
         else
-            count += session_push(s, frame, receipt);
+            count += session_push(s, frame, to, receipt);
     }
     return count == 0 && has_other ? report_stale(sessions, receipt) : count;
 }
 
 uint32_t sessions_broadcast(struct sessions *sessions, struct push_frame *frame, void *receipt)
 {
+    const struct addressee everyone = {.user = "", .device = ""};
     size_t cursor = 0;
     uint32_t count = 0;
     for (struct user *user; (user = users_next(sessions->users, &cursor));)
         for (struct session *s = user->sessions; s; s = s->next)
-            count += session_push(s, frame, receipt);
+            count += session_push(s, frame, &everyone, receipt);
     return count;
 }
 

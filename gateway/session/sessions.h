@@ -92,13 +92,6 @@ void sessions_redis_emptied(struct sessions *sessions);
 /* For conns_new(), with the sessions as their argument. */
 extern const struct conn_events sessions_conn_events;
 
-/* Whom a delivery is for. device "": every device. connection: of a durable one, the only session that may take it: one
- * that opened since must not, because what the router sent before it may have failed with its predecessor, and comes by
- * the mailbox; 0: any. */
-struct addressee {
-    const char *user, *device;
-    uint64_t connection;
-};
 /* How many sessions took it up: so many results follow, perhaps some have come already. When there are only sessions of
  * other connections, one result CLOSED "stale". Receipts must be aligned pointers: odd values are used inside. */
 uint32_t sessions_deliver(struct sessions *sessions, struct push_frame *frame, const struct addressee *to,

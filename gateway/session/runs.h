@@ -1,0 +1,27 @@
+/*
+ * What a session has taken of the runs that routers send it (proto/link.proto, Target.run). A run is numbered without a
+ * gap; a number is taken only when the one before it was, or it is 0: then nothing of that flow was on its way. So what
+ * this session refused, what was sent to another session, and what was lost on the link, is never overtaken: those
+ * behind it are refused too, and come by the mailbox in order. Pure.
+ */
+#ifndef HERALD_GATEWAY_SESSION_RUNS_H
+#define HERALD_GATEWAY_SESSION_RUNS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum {
+    RUNS_KEPT = 3 /* the user's, the device's, another router's; what is forgotten is refused, and so stays right */
+};
+
+/* Embedded in each session; all zero: none. */
+struct runs {
+    uint64_t run[RUNS_KEPT]; /* the last used first; 0: none */
+    uint32_t next[RUNS_KEPT];
+};
+
+/* run 0: of a router that does not number. */
+bool runs_may_take(const struct runs *runs, uint64_t run, uint32_t index);
+void runs_took(struct runs *runs, uint64_t run, uint32_t index);
+
+#endif
