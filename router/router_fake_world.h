@@ -276,7 +276,7 @@ static int teardown(void **state)
 /* A record at that offset, from the members of its JSON text. */
 static struct record *accept_at(int offset, const char *json)
 {
-    char text[512];
+    char text[640];
     static const struct push_limits limits = {65536, 1000};
     struct record *record = xcalloc(1, sizeof(*record) + 64);
     int number = t.record_count;
