@@ -158,7 +158,8 @@ FAULTS ?= 30
 chaos: programs
 	HERALD_PROGRAMS=$(CURDIR)/$(O) build/venv/bin/python tests/chaos/run.py --seed $(SEED) --faults $(FAULTS) $(CHAOS)
 chaos-long: programs
-	HERALD_PROGRAMS=$(CURDIR)/$(O) build/venv/bin/python tests/chaos/run.py --seed $(SEED) --faults 1000 --checkpoint 40 $(CHAOS)
+	HERALD_PROGRAMS=$(CURDIR)/$(O) build/venv/bin/python tests/chaos/run.py --seed $(SEED) --faults $(or $(CHAOS_LONG),1000) --checkpoint 40 \
+	    --overlap 6 $(CHAOS)
 
 # a make of its own after deps: what pkg-config says is only known then
 test:

@@ -256,6 +256,41 @@ class Flush(Fault):
         world.ledger.wiped(boxes)
 
 
+class Cut(Fault):
+    """Packets between two processes are dropped, in both directions or in one; both live on and nobody is told."""
+
+    PAIRS = tuple((a, b) for a in ROUTERS + GATEWAYS + REGISTRIES for b in ("redis",)) + \
+        tuple((a, "kafka") for a in ROUTERS) + tuple((a, b) for a in ROUTERS for b in GATEWAYS) * 2
+    weight = 16
+
+    def __init__(self, rng):
+        self.targets, self.duration = rng.choice(self.PAIRS), pause_length(rng)
+        self.direction = rng.choice(("", "", "ORIGINAL", "REPLY"))
+        self.kind = f"cut {self.targets[0].split('-')[0]}-{self.targets[1].split('-')[0]}"
+        self.redelivers = "kafka" in self.targets
+
+    def inject(self, world):
+        self.rules = world.stage.network.cut(*self.targets, self.direction)
+
+    def undo(self, world):
+        world.stage.network.heal(self.rules)
+
+
+class Lossy(Fault):
+    """Packets are lost everywhere: retransmissions make everything slow and uneven."""
+
+    kind, weight, redelivers, targets = "lossy network", 4, True, ("network",)
+
+    def __init__(self, rng):
+        self.portion, self.duration = rng.uniform(0.01, 0.25), rng.uniform(1, 6)
+
+    def inject(self, world):
+        self.rules = world.stage.network.lose(self.portion)
+
+    def undo(self, world):
+        world.stage.network.heal(self.rules)
+
+
 class ClientFault(Fault):
     """Some of the users behave differently for a while."""
 
@@ -354,14 +389,17 @@ KINDS = (KillWorker, KillGateway, KillRouter, KillRegistry, KillRedis, KillKafka
          Rolling, Flush, Slow, Mute, Away, Flap, Storm, Move)
 
 
+NETWORK_KINDS = (Cut, Lossy)
+
+
 def draw(rng, kinds):
     return rng.choices(kinds, [k.weight for k in kinds])[0](rng)
 
 
-def draw_group(rng, kinds):
-    """One fault, or two or three that overlap, each with its delay."""
+def draw_group(rng, kinds, overlap):
+    """One fault, or up to `overlap` at a time, each with its delay."""
     group, taken = [], set()
-    for _ in range(rng.choices((1, 2, 3), (6, 3, 1))[0]):
+    for _ in range(1 if rng.random() < 0.4 else rng.randint(1, overlap)):
         fault = draw(rng, kinds)
         delay = rng.uniform(0, 2) if group else 0.0
         if not taken & set(fault.targets):

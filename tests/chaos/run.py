@@ -17,6 +17,7 @@ sys.path[:0] = [HERE, os.path.join(HERE, "..", "live"), os.path.join(HERE, "..",
 
 import faults  # noqa: E402
 import judge  # noqa: E402
+import network  # noqa: E402
 from devices import Fleet  # noqa: E402
 from kafka_io import Tail  # noqa: E402
 from ledger import Ledger, Violation  # noqa: E402
@@ -33,7 +34,8 @@ class World:
 
     def __init__(self, folder, args):
         self.ledger = Ledger()
-        self.stage = Stage(folder, self.ledger, args.seed, dict(pair.split("=", 1) for pair in args.set))
+        self.stage = Stage(folder, self.ledger, args.seed, dict(pair.split("=", 1) for pair in args.set),
+                           args.has_network)
         self.users = [f"u{i:02d}" for i in range(args.users)]
         self.fleet = Fleet(self.ledger, args.seed)
         self.rng = random.Random(f"{args.seed} checkpoints")
@@ -235,27 +237,33 @@ def arguments():
     parser.add_argument("--users", type=int, default=20)
     parser.add_argument("--rate", type=float, default=100, help="messages a second")
     parser.add_argument("--checkpoint", type=int, default=15, help="faults between two reckonings")
+    parser.add_argument("--overlap", type=int, default=3, help="at most so many faults at a time")
     parser.add_argument("--only", default="", help="kinds of faults, as `kill worker,reconnect storm`")
     parser.add_argument("--dir", help="logs and data; kept (default: a temporary folder, kept only after a violation)")
     parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE")
     parser.add_argument("--keep-going", action="store_true", help="after a violation, too")
+    parser.add_argument("--no-network", action="store_true", help="without cuts, which need root and change a seed's schedule")
     parser.add_argument("--slow", type=float, default=10, help="a recovery that takes longer leaves a dump, too")
     parser.add_argument("--seconds", type=float, default=0, help="stop after so long")
     args = parser.parse_args()
     names = [name for name in args.only.split(",") if name]
-    args.kinds = [k for k in faults.KINDS if not names or kind_name(k) in names]
+    args.has_network = not args.no_network and network.enter()
+    kinds = faults.KINDS + (faults.NETWORK_KINDS if args.has_network else ())
+    args.kinds = [k for k in kinds if not names or kind_name(k) in names]
     return args
 
 
 def kind_name(kind):
-    return kind(random.Random(1)).kind
+    name = kind(random.Random(1)).kind
+    return "cut" if name.startswith("cut ") else name
 
 
 def run(world, args, report):
     """The number of faults played."""
     rng, played, since_checkpoint = random.Random(f"{args.seed} faults"), 0, 0
     world.up()
-    report.say(f"seed {args.seed}: cluster is up in {world.stage.folder}")
+    report.say(f"seed {args.seed}: cluster is up in {world.stage.folder}" +
+               ("" if args.has_network else "; the network is left alone"))
     time.sleep(4)
     world.checkpoint(0)
     baseline = world.ledger.counts
@@ -265,7 +273,7 @@ def run(world, args, report):
     while played < args.faults and not (args.seconds and time.monotonic() - report.begin > args.seconds):
         if report.violations() and not args.keep_going:
             return played
-        group = faults.draw_group(rng, args.kinds)[:args.faults - played]
+        group = faults.draw_group(rng, args.kinds, args.overlap)[:args.faults - played]
         report.recovered(played + 1, world.play(group))
         played += len(group)
         since_checkpoint += len(group)

@@ -10,6 +10,7 @@ import time
 import redis
 
 from cluster import Cluster, _is_free, PORTS
+from network import Network
 from process import StartError
 
 SETTINGS = {  # short waits, so that a fault's consequences are seen within seconds; outcomes of everything
@@ -45,13 +46,30 @@ def port_offset(seed):
     raise StartError("no free ports")
 
 
+class GroupedCluster(Cluster):
+    """Each process with a group id of its own, where the network can be cut."""
+
+    network = None
+
+    def add(self, kind):
+        daemon, known = super().add(kind)
+        if self.network:
+            self.network.give_group(daemon.name, daemon.process)
+        return daemon, known
+
+
 class Stage:
-    def __init__(self, folder, ledger, seed, settings=None, appendfsync="always"):
+    def __init__(self, folder, ledger, seed, settings=None, has_network=False, appendfsync="always"):
         self.ledger, self.folder = ledger, folder
-        self.cluster = Cluster(folder, gateways=2, workers=2, routers=2, registries=2, broker="kafka",
+        self.cluster = GroupedCluster(folder, gateways=2, workers=2, routers=2, registries=2, broker="kafka",
                                assignments=dict(SETTINGS, **(settings or {})), port_offset=port_offset(seed))
         argv = self.cluster.redis.process.argv
         argv[argv.index("--appendfsync") + 1] = appendfsync
+        self.network = Network(self)
+        if has_network:
+            self.cluster.network = self.network
+            for name in ("redis", "kafka"):
+                self.network.give_group(name, self.processes()[name])
         self.held, self.ordered, self.lock, self.stopping = set(), set(), threading.Lock(), threading.Event()
         self.exits = []
         self.supervisor = threading.Thread(target=self._supervise, daemon=True)
