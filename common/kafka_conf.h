@@ -20,6 +20,9 @@ rd_kafka_conf_t *kafka_conf_new(const struct kafka_options *options, const struc
 /* Takes the configuration. NULL, and logged: librdkafka refused. Log lines come through the handle's main queue, so
  * on the thread that polls. */
 rd_kafka_t *kafka_handle_new(rd_kafka_type_t type, rd_kafka_conf_t *conf);
+/* Destroys a handle whose consumer was closed or whose messages were purged. librdkafka 2.0.2 was seen to wait for its
+ * own threads for ever here: then it is left behind after 10 s, with a warning, so that a daemon always ends. */
+void kafka_handle_destroy(rd_kafka_t *handle);
 enum err kafka_err(rd_kafka_resp_err_t err);
 
 /* A descriptor that becomes readable when a queue goes from empty to non-empty. Embedded. */

@@ -326,7 +326,7 @@ void kafka_consumer_free(struct kafka_consumer **consumer_p)
     kafka_wake_release(&consumer->wake);
     kafka_admin_free(&consumer->admin);
     rd_kafka_queue_destroy(consumer->queue);
-    rd_kafka_destroy_flags(consumer->handle, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    kafka_handle_destroy(consumer->handle);
     free(consumer->batch);
     kafka_group_release(&consumer->group);
     free(consumer->group_id);

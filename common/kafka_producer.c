@@ -103,7 +103,7 @@ static void close_handle(struct kafka_producer *producer, int flush_ms)
     rd_kafka_queue_t *queue = rd_kafka_queue_get_main(handle);
     rd_kafka_queue_io_event_enable(queue, -1, NULL, 0);
     rd_kafka_queue_destroy(queue);
-    rd_kafka_destroy(handle);
+    kafka_handle_destroy(handle);
 }
 
 static void renew(void *arg)
