@@ -48,6 +48,8 @@
     X(ROUTE_MISSES, METRIC_COUNTER, "herald_router_route_misses_total", "Routes not found in the cache.", NULL, NULL)  \
     X(LOOKUPS, METRIC_COUNTER, "herald_router_lookups_total", "Look-ups of routes in Redis.", NULL, NULL)              \
     X(LOOKUPS_RETRIED, METRIC_COUNTER, "herald_router_lookups_retried_total", "Look-ups that failed.", NULL, NULL)     \
+    X(LOOKUPS_OVERTAKEN, METRIC_COUNTER, "herald_router_lookups_overtaken_total",                                      \
+      "Look-ups asked again, since what was asked changed meanwhile.", NULL, NULL)                                     \
     X(LOOKUPS_OPEN, METRIC_GAUGE, "herald_router_lookups_open", "Users whose route is being looked up.", NULL, NULL)   \
     X(ROUTES_CACHED, METRIC_GAUGE, "herald_router_routes_cached", "Users in the route cache.", NULL, NULL)             \
     X(ROUTES_CACHING, METRIC_GAUGE, "herald_router_routes_caching", "1 while the cache is proved to be kept right.",   \

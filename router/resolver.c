@@ -18,6 +18,7 @@ enum {
     DEVICES_MAX = 64, /* of a route that are looked at */
     CHECK_MS = 500,   /* look-ups that failed are tried again, tracking is seen to */
     PROBE_CHECKS = 4, /* every so many checks the way of invalidations is proved again */
+    TRIES_MAX = 8,    /* look-ups of one user that may be overtaken in a row, before an answer is used with care */
     GRACE_MS = 250,   /* only the second connection seems lost: the first may follow at once, then Redis is away */
     REPLY_ROUTE = 0,  /* replies of a look-up come in the order of asking */
     REPLY_BOX = 1
@@ -31,6 +32,7 @@ struct lookup {
     struct list waiters;
     uint64_t epoch;
     bool is_dirty, is_failed, wants_known;
+    uint32_t overtaken_count;
     uint32_t asked_count;
     uint32_t open_count, reply_count; /* replies to come, and had */
     char *asked[ASKED_MAX];
@@ -50,7 +52,7 @@ struct resolver {
     struct loop_timer *check_timer, *grace_timer;
     struct buf key;
     char probe_key[128];
-    uint64_t epoch; /* changes with is_caching: what was read before is not tracked after */
+    uint64_t epoch; /* changes when all is forgotten, and with is_caching: what was asked before counts no more */
     bool is_caching, is_probe_open;
     unsigned check_count;
 };
@@ -127,6 +129,27 @@ static void park(struct lookup *lookup)
     list_push(&lookup->resolver->parked, &lookup->link);
 }
 
+static bool is_overtaken(const struct lookup *lookup)
+{
+    return lookup->is_dirty || lookup->epoch != lookup->resolver->epoch;
+}
+
+static void ask_again(struct lookup *lookup)
+{
+    metric_add(METRIC_LOOKUPS_OVERTAKEN, 1);
+    list_push(&lookup->resolver->fresh, &lookup->link);
+    loop_defer(lookup->resolver->loop, &lookup->resolver->ask_task);
+}
+
+/* The keys change faster than they can be read. The places will do, since gateways refuse what they do not hold; all
+ * mailboxes count as not empty, since behind a mailbox is where a durable message is in order whatever is in there. */
+static void distrust(struct route *route)
+{
+    route->has_box = true;
+    for (uint32_t i = 0; i < route->device_count; i++)
+        route->devices[i].has_box = true;
+}
+
 /* All replies are there. Waiters may do anything but free the resolver. */
 static void finish(struct lookup *lookup)
 {
@@ -136,11 +159,15 @@ static void finish(struct lookup *lookup)
         park(lookup);
         return;
     }
-    CHECK(table_remove(resolver->lookups, lookup->user, lookup->user_len) == lookup);
-    if (resolver->is_caching && lookup->epoch == resolver->epoch && !lookup->is_dirty) {
-        if (routes_put(resolver->routes, lookup->route))
-            metric_add(METRIC_ROUTES_EVICTED, 1);
+    if (is_overtaken(lookup) && ++lookup->overtaken_count < TRIES_MAX) {
+        ask_again(lookup);
+        return;
     }
+    CHECK(table_remove(resolver->lookups, lookup->user, lookup->user_len) == lookup);
+    if (is_overtaken(lookup))
+        distrust(lookup->route);
+    else if (resolver->is_caching && routes_put(resolver->routes, lookup->route))
+        metric_add(METRIC_ROUTES_EVICTED, 1);
     struct list *at;
     while ((at = list_pop(&lookup->waiters))) {
         struct resolver_waiter *waiter = container_of(at, struct resolver_waiter, link);
@@ -309,6 +336,12 @@ static void forget(struct resolver *resolver, const char *user, size_t len)
     (void)routes_forget(resolver->routes, user, len);
 }
 
+static void forget_all(struct resolver *resolver)
+{
+    routes_clear(resolver->routes);
+    resolver->epoch++;
+}
+
 static void stop_caching(struct resolver *resolver, const char *why)
 {
     if (resolver->is_caching)
@@ -323,9 +356,8 @@ static void start_caching(struct resolver *resolver)
     resolver->is_probe_open = false;
     if (resolver->is_caching)
         return;
-    routes_clear(resolver->routes);
+    forget_all(resolver);
     resolver->is_caching = true;
-    resolver->epoch++;
     log_info("route cache on");
 }
 
@@ -336,8 +368,7 @@ static void on_invalidate(void *arg, const char *channel, const char *key, size_
     (void)channel;
     if (!key) { /* all of Redis was flushed */
         metric_add(METRIC_ROUTES_FLUSHED, 1);
-        routes_clear(resolver->routes);
-        resolver->epoch++;
+        forget_all(resolver);
         return;
     }
     if (len == strlen(resolver->probe_key) && memcmp(key, resolver->probe_key, len) == 0) {
@@ -522,6 +553,11 @@ void resolver_each(struct resolver *resolver, void (*fn)(void *arg, struct resol
 void resolver_forget(struct resolver *resolver, struct push_str user)
 {
     forget(resolver, user.at, user.len);
+}
+
+void resolver_forget_all(struct resolver *resolver)
+{
+    forget_all(resolver);
 }
 
 bool resolver_is_up(const struct resolver *resolver)

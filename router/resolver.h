@@ -1,8 +1,10 @@
 /*
  * Asks Redis where a user is and whether the mailbox is empty, once for all who wait, and remembers the answer as long
  * as it is known to be right: the connection that reads has CLIENT TRACKING on, redirected to a second connection,
- * which gets a message when a key that was read changes. An answer whose keys changed while it was under way is used
- * once, not kept.
+ * which gets a message when a key that was read changes. An answer whose keys changed while it was under way, or during
+ * which something was forgotten, goes to nobody: it is asked for again. That ends, since each new question takes a
+ * change after the one before; and when the changes do not end, the eighth answer is used with all mailboxes taken for
+ * not empty, which is right for durable messages at any time.
  *
  * Caching is on only after a probe has gone the whole way (a key read, written, its invalidation received). When the
  * second connection is lost, or both come back, all is forgotten. While Redis cannot be reached at all, what was known
@@ -59,6 +61,8 @@ void resolver_cancel(struct resolver_waiter *waiter);
 void resolver_each(struct resolver *resolver, void (*fn)(void *arg, struct resolver_waiter *waiter), void *arg);
 /* What is known of the user is wrong (a gateway said so, or this router changed it). */
 void resolver_forget(struct resolver *resolver, struct push_str user);
+/* Nothing known or being asked counts any more: a partition has come, and its former owner may have filled mailboxes. */
+void resolver_forget_all(struct resolver *resolver);
 bool resolver_is_up(const struct resolver *resolver);
 /* For gauges. */
 bool resolver_is_caching(const struct resolver *resolver);

@@ -68,6 +68,14 @@ static void on_room(void *arg)
         source_resume(router->source);
 }
 
+static void on_assigned(void *arg, int32_t partition)
+{
+    struct router *router = arg;
+    MAGIC_CHECK(router, ROUTER_MAGIC);
+    (void)partition;
+    resolver_forget_all(dispatch_resolver(router->dispatch));
+}
+
 static void on_record(void *arg, struct record *record)
 {
     struct router *router = arg;
@@ -271,7 +279,8 @@ static void make_dispatch(struct router *router)
 
 static enum err make_kafka_side(struct router *router)
 {
-    static const struct source_events events = {.record = on_record, .abandoned = on_abandoned, .dead = on_dead};
+    static const struct source_events events = {
+        .assigned = on_assigned, .record = on_record, .abandoned = on_abandoned, .dead = on_dead};
     const struct router_settings *s = router->settings;
     enum err err = kafka_producer_new(router->loop, &s->kafka, &router->producer);
     if (err)

@@ -91,25 +91,6 @@ static void test_silence_is_a_failure(void **state)
     assert_int_equal(fake_users[1].box_count, 1);
 }
 
-static void test_invalidation_during_lookup(void **state)
-{
-    (void)state;
-    connect_user(1, 0);
-    fake_invalid.count = 0; /* before our look-up: nothing to tell */
-    accept("\"to\":{\"user\":\"u1\"},\"content\":1");
-    loop_fake_end_turn(t.loop); /* asked: gw0 */
-    connect_user(1, 1);
-    fake_deliver_invalidations();
-    fake_deliver_replies();
-    loop_fake_end_turn(t.loop);
-    assert_int_equal(t.arrived[0], 1); /* used once */
-    assert_int_equal(resolver_cached(dispatch_resolver(t.d)), 0);
-    answer(0, &t.inbox[0][0], HERALD__V1__RESULT_KIND__RESULT_ACKED);
-    accept("\"to\":{\"user\":\"u1\"},\"content\":1");
-    settle_all();
-    assert_int_equal(t.arrived[1], 1);
-}
-
 static void test_list_is_one_delivery_an_instance(void **state)
 {
     (void)state;
@@ -552,7 +533,6 @@ int main(void)
         TEST(test_volatile_offline_and_moved),
         TEST(test_failure_spills_it_and_all_behind),
         TEST(test_silence_is_a_failure),
-        TEST(test_invalidation_during_lookup),
         TEST(test_list_is_one_delivery_an_instance),
         TEST(test_all),
         TEST(test_dead_instance),

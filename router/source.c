@@ -208,6 +208,8 @@ static void on_assigned(void *arg, const char *topic, int32_t number)
     log_info("partition assigned", F_STR("topic", topic), F_INT("partition", number));
     if (source->is_paused)
         kafka_pause(source->consumer, topic, number);
+    if (source->events.assigned)
+        source->events.assigned(source->arg, number);
 }
 
 static void on_revoked(void *arg, const char *topic, int32_t number, bool is_lost)

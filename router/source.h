@@ -52,6 +52,8 @@ struct record {
 };
 
 struct source_events {
+    /* A partition has come; none of its records has yet. May be NULL. */
+    void (*assigned)(void *arg, int32_t partition);
     void (*record)(void *arg, struct record *record);
     void (*abandoned)(void *arg, struct record *record);
     /* It was reported dead: its one outcome. May be NULL. */

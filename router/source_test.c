@@ -30,7 +30,7 @@ struct fixture {
     uint32_t delivered;
     /* what the router's part, played by the test, holds */
     struct record *held[HELD_MAX];
-    uint32_t held_count, abandoned;
+    uint32_t held_count, abandoned, assigned;
     bool is_finishing; /* at once */
     uint32_t finished_count;
     enum push_error refuse;
@@ -40,9 +40,17 @@ static struct fixture f;
 
 /* --- the router's part --- */
 
+static void on_assigned(void *arg, int32_t partition)
+{
+    assert_ptr_equal(arg, &f);
+    assert_int_equal(partition, 0);
+    f.assigned++;
+}
+
 static void on_record(void *arg, struct record *record)
 {
     assert_ptr_equal(arg, &f);
+    assert_int_equal(f.assigned, 1);   /* before the first record */
     assert_int_equal(record->refs, 2); /* ours and the source's own */
     if (f.refuse) {
         record_dead(record, f.refuse);
@@ -73,7 +81,9 @@ static void on_abandoned(void *arg, struct record *record)
 
 static void start_source(void)
 {
-    static const struct source_events events = {.record = on_record, .abandoned = on_abandoned};
+    f.assigned = 0;
+    static const struct source_events events = {
+        .assigned = on_assigned, .record = on_record, .abandoned = on_abandoned};
     assert_int_equal(source_new(f.loop, &f.kafka, &f.options, f.producer, f.outcomes, &events, &f, &f.source), ERR_OK);
 }
 
