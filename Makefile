@@ -22,7 +22,7 @@ PKGS := libevent rdkafka hiredis libprotobuf-c libzmq jansson yaml-0.1 libcrypto
 
 common_SRCS := $(addprefix common/, \
     err.c check.c clock.c log.c loop.c loop_task.c net.c buf.c table.c slab.c wheel.c message.c json_scan.c \
-    option.c option_value.c option_yaml.c option_print.c metric.c metric_print.c admin.c admin_route.c daemon.c \
+    option.c option_value.c option_yaml.c option_print.c metric.c metric_print.c priority.c admin.c admin_route.c daemon.c \
     redis.c redis_conn.c redis_queue.c redis_reply.c redis_script.c bus.c link.c lease.c members.c jwt_sign.c \
     kafka_admin.c kafka_conf.c kafka_consumer.c kafka_destroy.c kafka_group.c kafka_mock.c kafka_producer.c kafka_reader.c)
 
@@ -40,7 +40,7 @@ router_SRCS := $(addprefix router/, \
     main.c settings.c metrics.c router.c dispatch.c ledger.c spill.c flow.c inflight.c route.c resolver.c lane.c \
     delivery.c mailbox.c results.c upstream.c dedup.c)
 router_SRCS += $(addprefix router/, audit.c audit_report.c)
-router_SRCS += $(addprefix router/, each.c fanout.c)
+router_SRCS += $(addprefix router/, each.c fanout.c lane_queue.c collapse.c)
 
 router_SRCS += $(addprefix router/, \
     push.c push_json.c push_proto.c tracker.c source.c record.c deadletter.c outcome.c)

@@ -279,7 +279,7 @@ static void test_append_keeps_order_and_tells_routes(void **state)
     REGISTER("web", "gw1-0", "100", "7", "1000", "300000", "1000000");
     const char *answer = APPEND("10", "0", "60000", "0", "3", ENTRY("1", "5", "a"), ENTRY("1", "6", "b"),
                                 ENTRY("1", "9", "c"));
-    assert_string_equal(answer, "[aaa, 3, 0, [], web, gw1-0 100 7 1000]");
+    assert_string_equal(answer, "[aaa, 3, 0, 0, [], web, gw1-0 100 7 1000]");
     assert_string_equal(box_text(), "a b c");
     assert_true(strtoll(ASKED("PTTL", "herald:box:{42}"), NULL, 10) > 50000);
     assert_true(strtoll(ASKED("PTTL", "herald:boxmark:{42}"), NULL, 10) > 50000);
@@ -291,15 +291,15 @@ static void test_append_twice_with_the_same_offsets(void **state)
     APPEND("10", "0", "60000", "0", "2", ENTRY("1", "5", "a"), ENTRY("1", "6", "b"));
     assert_string_equal(
         APPEND("10", "0", "60000", "0", "3", ENTRY("1", "5", "a"), ENTRY("1", "6", "b"), ENTRY("1", "10", "c")),
-        "[ssa, 3, 0, []]");
+        "[ssa, 3, 0, 0, []]");
     assert_string_equal(APPEND("10", "0", "60000", "0", "2", "p/1", "1000", "1", "5", "other", ENTRY("1", "9", "x")),
-                        "[as, 4, 0, []]");
-    assert_string_equal(APPEND("10", "0", "60000", "0", "1", FREE("always")), "[a, 5, 0, []]");
-    assert_string_equal(APPEND("10", "0", "60000", "0", "1", FREE("always")), "[a, 6, 0, []]");
+                        "[as, 4, 0, 0, []]");
+    assert_string_equal(APPEND("10", "0", "60000", "0", "1", FREE("always")), "[a, 5, 0, 0, []]");
+    assert_string_equal(APPEND("10", "0", "60000", "0", "1", FREE("always")), "[a, 6, 0, 0, []]");
     assert_string_equal(box_text(), "a b c other always always");
     /* drained in between: still not a second time */
     ASKED("DEL", "herald:box:{42}");
-    assert_string_equal(APPEND("10", "0", "60000", "0", "1", ENTRY("1", "10", "c")), "[s, 0, 0, []]");
+    assert_string_equal(APPEND("10", "0", "60000", "0", "1", ENTRY("1", "10", "c")), "[s, 0, 0, 0, []]");
     assert_string_equal(ASKED("EXISTS", "herald:box:{42}"), "0");
 }
 
@@ -308,12 +308,12 @@ static void test_append_of_a_stale_owner(void **state)
     (void)state;
     APPEND("10", "0", "60000", "0", "1", ENTRY("4", "5", "a"));
     /* the next owner reads it again, which is enough to shut the first one out */
-    assert_string_equal(APPEND("10", "0", "60000", "0", "1", ENTRY("5", "5", "a")), "[s, 1, 0, []]");
+    assert_string_equal(APPEND("10", "0", "60000", "0", "1", ENTRY("5", "5", "a")), "[s, 1, 0, 0, []]");
     assert_string_equal(APPEND("10", "0", "60000", "0", "2", ENTRY("4", "6", "b"), ENTRY("4", "5", "a")),
-                        "[oo, 1, 0, []]");
-    assert_string_equal(APPEND("10", "0", "60000", "0", "1", ENTRY("5", "6", "b")), "[a, 2, 0, []]");
-    assert_string_equal(APPEND("10", "0", "60000", "0", "1", ENTRY("10", "7", "c")), "[a, 3, 0, []]"); /* numbers */
-    assert_string_equal(APPEND("10", "0", "60000", "0", "1", ENTRY("9", "8", "d")), "[o, 3, 0, []]");
+                        "[oo, 1, 0, 0, []]");
+    assert_string_equal(APPEND("10", "0", "60000", "0", "1", ENTRY("5", "6", "b")), "[a, 2, 0, 0, []]");
+    assert_string_equal(APPEND("10", "0", "60000", "0", "1", ENTRY("10", "7", "c")), "[a, 3, 0, 0, []]"); /* numbers */
+    assert_string_equal(APPEND("10", "0", "60000", "0", "1", ENTRY("9", "8", "d")), "[o, 3, 0, 0, []]");
     assert_string_equal(box_text(), "a b c");
 }
 
@@ -321,9 +321,9 @@ static void test_append_in_a_new_life(void **state)
 {
     (void)state;
     APPEND("10", "0", "60000", "0", "1", ENTRY("4", "500", "a"));
-    assert_string_equal(APPEND("10", "0", "60000", "0", "1", "p/0", "1001", "1", "0", "b"), "[a, 2, 0, []]");
-    assert_string_equal(APPEND("10", "0", "60000", "0", "1", "p/0", "1001", "1", "0", "b"), "[s, 2, 0, []]");
-    assert_string_equal(APPEND("10", "0", "60000", "0", "1", ENTRY("9", "501", "late")), "[o, 2, 0, []]");
+    assert_string_equal(APPEND("10", "0", "60000", "0", "1", "p/0", "1001", "1", "0", "b"), "[a, 2, 0, 0, []]");
+    assert_string_equal(APPEND("10", "0", "60000", "0", "1", "p/0", "1001", "1", "0", "b"), "[s, 2, 0, 0, []]");
+    assert_string_equal(APPEND("10", "0", "60000", "0", "1", ENTRY("9", "501", "late")), "[o, 2, 0, 0, []]");
     assert_string_equal(box_text(), "a b");
 }
 
@@ -331,9 +331,9 @@ static void test_append_trims_the_oldest(void **state)
 {
     (void)state;
     assert_string_equal(APPEND("3", "0", "60000", "0", "5", FREE("a"), FREE("b"), FREE("c"), FREE("d"), FREE("e")),
-                        "[aaaaa, 3, 0, [a, b]]");
+                        "[aaaaa, 3, 0, 0, [a, b]]");
     assert_string_equal(box_text(), "c d e");
-    assert_string_equal(APPEND("3", "0", "60000", "0", "1", FREE("f")), "[a, 3, 0, [c]]");
+    assert_string_equal(APPEND("3", "0", "60000", "0", "1", FREE("f")), "[a, 3, 0, 0, [c]]");
 }
 
 static void test_append_refuses_the_newest(void **state)
@@ -341,16 +341,16 @@ static void test_append_refuses_the_newest(void **state)
     (void)state;
     assert_string_equal(
         APPEND("2", "0", "60000", "1", "3", ENTRY("1", "1", "a"), ENTRY("1", "2", "b"), ENTRY("1", "3", "c")),
-        "[aaf, 2, 0, []]");
+        "[aaf, 2, 0, 0, []]");
     assert_string_equal(box_text(), "a b");
     /* what was refused is not marked: read again, it may enter when there is room */
-    assert_string_equal(APPEND("3", "0", "60000", "1", "1", ENTRY("2", "3", "c")), "[a, 3, 0, []]");
+    assert_string_equal(APPEND("3", "0", "60000", "1", "1", ENTRY("2", "3", "c")), "[a, 3, 0, 0, []]");
     assert_string_equal(APPEND("3", "0", "60000", "1", "2", ENTRY("2", "2", "b"), ENTRY("2", "4", "d")),
-                        "[sf, 3, 0, []]");
+                        "[sf, 3, 0, 0, []]");
     ASKED("DEL", "herald:box:{42}");
-    assert_string_equal(APPEND("3", "10", "60000", "1", "1", FREE("first")), "[a, 1, 0, []]");
-    assert_string_equal(APPEND("3", "10", "60000", "1", "1", FREE("second")), "[a, 2, 0, []]");
-    assert_string_equal(APPEND("3", "10", "60000", "1", "1", FREE("third")), "[f, 2, 0, []]");
+    assert_string_equal(APPEND("3", "10", "60000", "1", "1", FREE("first")), "[a, 1, 0, 0, []]");
+    assert_string_equal(APPEND("3", "10", "60000", "1", "1", FREE("second")), "[a, 2, 0, 0, []]");
+    assert_string_equal(APPEND("3", "10", "60000", "1", "1", FREE("third")), "[f, 2, 0, 0, []]");
 }
 
 static void test_append_trims_by_age(void **state)
@@ -359,11 +359,11 @@ static void test_append_trims_by_age(void **state)
     ASKED("XADD", "herald:box:{42}", "1000-1", "d", "ancient");
     ASKED("XADD", "herald:box:{42}", "2000-1", "d", "old");
     assert_string_equal(APPEND("2", "0", "60000", "0", "3", FREE("a"), FREE("b"), FREE("c")),
-                        "[aaa, 2, 2, [ancient, old, a]]");
+                        "[aaa, 2, 2, 0, [ancient, old, a]]");
     assert_string_equal(box_text(), "b c");
     ASKED("DEL", "herald:box:{42}");
     ASKED("XADD", "herald:box:{42}", "1000-1", "d", "ancient");
-    assert_string_equal(APPEND("2", "0", "60000", "0", "0"), "[, 0, 1, [ancient]]");
+    assert_string_equal(APPEND("2", "0", "60000", "0", "0"), "[, 0, 1, 0, [ancient]]");
     assert_string_equal(ASKED("EXISTS", "herald:box:{42}"), "0");
 }
 
@@ -376,6 +376,53 @@ static void test_append_trims_no_end_at_once(void **state)
         APPEND("10", "0", "60000", "0", "1", FREE("y"));
         assert_int_equal(strtoll(ASKED("XLEN", "herald:box:{42}"), NULL, 10), lefts[i]);
     }
+}
+
+#define COLLAPSE(...)                                                                                                  \
+    RUN(loop, r, REDIS_SCRIPT_BOX_APPEND, 4, "herald:box:{42}", "herald:boxmark:{42}", "herald:route:{42}",            \
+        "herald:boxkeys:{42}", __VA_ARGS__)
+
+static void test_append_collapses(void **state)
+{
+    (void)state;
+    assert_string_equal(COLLAPSE("10", "0", "60000", "0", "3", FREE("a"), FREE("b"), FREE("c"), "k", "", "l"),
+                        "[aaa, 3, 0, 0, []]");
+    assert_string_equal(COLLAPSE("10", "0", "60000", "0", "1", FREE("a2"), "k"), "[a, 3, 0, 1, [a]]");
+    assert_string_equal(box_text(), "b c a2"); /* at the end */
+    assert_string_equal(COLLAPSE("10", "0", "60000", "0", "2", FREE("a3"), FREE("a4"), "k", "k"),
+                        "[aa, 3, 0, 2, [a2, a3]]");
+    assert_string_equal(box_text(), "b c a4");
+    assert_string_equal(APPEND("10", "0", "60000", "0", "1", FREE("plain")), "[a, 4, 0, 0, []]");
+    /* what was taken in the meantime is not missed */
+    ASKED("DEL", "herald:box:{42}");
+    assert_string_equal(COLLAPSE("10", "0", "60000", "0", "1", FREE("a5"), "k"), "[a, 1, 0, 0, []]");
+    assert_string_equal(ASKED("HLEN", "herald:boxkeys:{42}"), "1"); /* begun anew with the box */
+    assert_true(strtoll(ASKED("PTTL", "herald:boxkeys:{42}"), NULL, 10) > 50000);
+}
+
+static void test_append_collapses_once_and_within_the_caps(void **state)
+{
+    (void)state;
+    COLLAPSE("2", "0", "60000", "1", "2", ENTRY("1", "1", "a"), ENTRY("1", "2", "b"), "k", "l");
+    /* full, and new ones are refused: but this one only takes a place that is taken */
+    assert_string_equal(COLLAPSE("2", "0", "60000", "1", "2", ENTRY("1", "3", "a2"), ENTRY("1", "4", "c"), "k", "m"),
+                        "[af, 2, 0, 1, [a]]");
+    assert_string_equal(box_text(), "b a2");
+    /* read again: the mark comes first */
+    assert_string_equal(COLLAPSE("2", "0", "60000", "1", "1", ENTRY("1", "1", "a"), "k"), "[s, 2, 0, 0, []]");
+    assert_string_equal(box_text(), "b a2");
+}
+
+static void test_collapse_keys_are_bounded(void **state)
+{
+    char key[16];
+    (void)state;
+    for (int i = 0; i < 50; i++) {
+        snprintf(key, sizeof key, "k%d", i);
+        COLLAPSE("5", "0", "60000", "0", "1", FREE("x"), key);
+        assert_true(strtoll(ASKED("HLEN", "herald:boxkeys:{42}"), NULL, 10) <= 10);
+    }
+    assert_string_equal(COLLAPSE("5", "0", "60000", "0", "1", FREE("y"), "k47"), "[a, 5, 0, 1, [x]]");
 }
 
 static void test_append_trims_by_bytes(void **state)
@@ -557,6 +604,9 @@ int main(void)
         TEST(test_append_trims_by_age),
         TEST(test_append_trims_no_end_at_once),
         TEST(test_append_trims_by_bytes),
+        TEST(test_append_collapses),
+        TEST(test_append_collapses_once_and_within_the_caps),
+        TEST(test_collapse_keys_are_bounded),
         TEST(test_source_goes_from_owner_to_owner),
         TEST(test_source_begins_a_new_life),
         TEST(test_ack_to_empty),

@@ -3,6 +3,7 @@
 #include "common/check.h"
 #include "common/metric.h"
 #include "common/table.h"
+#include "router/collapse.h"
 #include "router/delivery.h"
 #include "router/entry.h"
 #include "router/metrics.h"
@@ -219,6 +220,13 @@ static void missed(struct dispatch *d, struct entry *e)
         return;
     }
     struct flow *flow = e->item.flow;
+    if (e->miss == MISS_COLLAPSED) { /* the newer one waits where this one did */
+        bool is_gone = flow_remove(&e->item);
+        end_as(d, e, OUTCOME_DROPPED, MISS_COLLAPSED);
+        if (!is_gone)
+            settle(d, flow);
+        return;
+    }
     flow_failed(&e->item);
     settle(d, flow);
 }
@@ -395,11 +403,24 @@ static void start_volatile(struct dispatch *d, struct entry *e)
         resolver_wait(d->resolver, &e->waiter);
 }
 
+static void collapse_older(struct dispatch *d, struct entry *e)
+{
+    uint32_t left = COLLAPSE_LOOK_MAX;
+    for (struct entry *old; (old = collapse_find(e, &e->item, &left));) {
+        if (old->item.place == FLOW_OUT)
+            flow_unsent(&old->item);
+        (void)flow_remove(&old->item); /* never the last: e is there */
+        end_as(d, old, OUTCOME_DROPPED, MISS_COLLAPSED);
+    }
+}
+
 void dispatch_start(struct dispatch *d, struct entry *e)
 {
     bool is_claiming = dedup_start(d->dedup, &e->claim, e->record, e->waiter.user);
     if (e->record->push.is_durable) {
+        e->item.priority = (uint8_t)e->record->push.priority;
         flow_add(d->flows, &e->item, e->waiter.user.at, e->waiter.user.len, e->waiter.device.at, e->waiter.device.len);
+        collapse_older(d, e);
         settle(d, e->item.flow);
     } else if (!is_claiming) {
         start_volatile(d, e);
@@ -444,7 +465,7 @@ void dispatch_start_all(struct dispatch *d, struct entry *e)
 
 void dispatch_abandoned(struct dispatch *d, const struct record *record)
 {
-    (void)record;
+    lanes_forget(d->lanes, record);
     lanes_flush(d->lanes); /* what is collected there still reads the record's bytes */
 }
 

@@ -31,6 +31,7 @@
     X(TIMEOUT, "timeout")   /* no result in time */                                                                    \
     X(LANE_FULL, "lane_full")                                                                                          \
     X(GONE, "gone")             /* the instance died or is silent */                                                   \
+    X(COLLAPSED, "collapsed")   /* a newer one with its collapse key took its place */                                 \
     X(BEHIND, "behind")         /* kept in order behind one that failed */                                             \
     X(NO_GATEWAY, "no_gateway") /* to all, and there is none */                                                        \
     X(MAILBOX_FULL, "mailbox_full")                                                                                    \

@@ -21,7 +21,7 @@ struct flow {
     struct list *first_held; /* &items when there is none; held items are always the tail */
     struct flows *flows;
     uint32_t key_len;
-    char *key; /* user, then NUL and device where there is one */
+    char *key; /* user, then NUL and device where there is one; then NUL NUL and a priority that is not 0 */
     char key_inline[KEY_INLINE];
 };
 
@@ -65,21 +65,28 @@ uint32_t flows_count(const struct flows *flows)
     return table_count(flows->table);
 }
 
-/* The key of a user's own flow is the user as it stands; only a device's has to be put together. */
+/* The key of a user's own flow is the user as it stands; only another has to be put together. */
 static const char *make_key(struct flows *flows, const char *user, size_t user_len, const char *device,
-                            size_t device_len, size_t *len_r)
+                            size_t device_len, uint8_t priority, size_t *len_r)
 {
     *len_r = user_len;
-    if (device_len == 0)
+    if (device_len == 0 && priority == 0)
         return user;
-    *len_r = user_len + 1 + device_len;
-    if (flows->scratch_size < *len_r) {
-        flows->scratch_size = *len_r * 2;
+    size_t size = user_len + 1 + device_len + 3;
+    if (flows->scratch_size < size) {
+        flows->scratch_size = size * 2;
         flows->scratch = xrealloc(flows->scratch, flows->scratch_size);
     }
     memcpy(flows->scratch, user, user_len);
     flows->scratch[user_len] = '\0';
     memcpy(flows->scratch + user_len + 1, device, device_len);
+    *len_r = user_len + 1 + device_len;
+    if (priority > 0) {
+        char *end = flows->scratch + *len_r;
+        end[0] = end[1] = '\0';
+        end[2] = (char)priority;
+        *len_r += 3;
+    }
     return flows->scratch;
 }
 
@@ -111,7 +118,7 @@ void flow_add(struct flows *flows, struct flow_item *item, const char *user, siz
               size_t device_len)
 {
     size_t key_len;
-    const char *key = make_key(flows, user, user_len, device, device_len, &key_len);
+    const char *key = make_key(flows, user, user_len, device, device_len, item->priority, &key_len);
     struct flow *flow = table_find(flows->table, key, key_len);
     if (!flow)
         flow = make_flow(flows, key, key_len);
@@ -120,6 +127,12 @@ void flow_add(struct flows *flows, struct flow_item *item, const char *user, siz
     list_push(&flow->items, &item->link);
     if (flow->first_held == &flow->items)
         flow->first_held = &item->link;
+}
+
+struct flow_item *flow_before(const struct flow_item *item)
+{
+    struct list *at = item->link.prev;
+    return at == &item->flow->items ? NULL : container_of(at, struct flow_item, link);
 }
 
 enum flow_mode flow_mode(const struct flow *flow)
@@ -174,6 +187,17 @@ void flow_sent(struct flow_item *item, uint64_t stamp)
     flow->out_count++;
     flow->next_index++;
     flow->stamp = stamp;
+}
+
+bool flow_is_last_out(const struct flow_item *item)
+{
+    return item->place == FLOW_OUT && item->link.next == item->flow->first_held;
+}
+
+void flow_unsent(struct flow_item *item)
+{
+    CHECK(flow_is_last_out(item) && item->flow->next_index > 0);
+    item->flow->next_index--;
 }
 
 void flow_failed(struct flow_item *item)

@@ -1,7 +1,7 @@
 /*
- * The FIFO of one user's (or one user's device's) durable messages, kept only while something of it is unfinished.
- * It decides what may go out live and what has to be spilled to the mailbox, so that order holds. Pure: it knows
- * nothing of lanes or Redis.
+ * The FIFO of one user's (or one user's device's) durable messages of one priority, kept only while something of it is
+ * unfinished. It decides what may go out live and what has to be spilled to the mailbox, so that order holds. Pure: it
+ * knows nothing of lanes or Redis.
  *
  *     LIVE ------ an item failed ------> BREAKING -- nothing ahead of it is out any more --> SPILLING -- empty --> gone
  *
@@ -35,6 +35,7 @@ struct flow_item {
     struct list link;
     struct flow *flow; /* NULL: in none */
     uint8_t place;     /* enum flow_place */
+    uint8_t priority;  /* set before flow_add(): each has a flow of its own */
 };
 
 /* first_run: runs are numbered from here; so that those of two routers, or two lives of one, never meet. */
@@ -43,6 +44,12 @@ struct flows *flows_new(uint64_t first_run);
 void flows_free(struct flows **flows);
 uint32_t flows_count(const struct flows *flows);
 
+/* The one before it in its flow; NULL at the front. */
+struct flow_item *flow_before(const struct flow_item *item);
+/* Is it the last of those that are out? */
+bool flow_is_last_out(const struct flow_item *item);
+/* The last of those that are out did not go out after all, and is about to leave: its number is free again. */
+void flow_unsent(struct flow_item *item);
 /* Puts an item at the end (HELD) of the flow of that user and device ("": the user's own); makes the flow when there is
  * none. */
 void flow_add(struct flows *flows, struct flow_item *item, const char *user, size_t user_len, const char *device,

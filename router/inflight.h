@@ -25,6 +25,7 @@ struct slot {
     bool is_used;
     bool is_queued; /* the lane has it, ZeroMQ not yet */
     void *entry;    /* whose attempt this is */
+    void *waiting;  /* in the lane's queue: it has not gone out yet; NULL: it has */
     uint64_t due_ms;
     struct list due_link, lane_link, entry_link;
 };

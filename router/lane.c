@@ -6,6 +6,7 @@
 #include "common/metric.h"
 #include "common/table.h"
 #include "router/delivery.h"
+#include "router/lane_queue.h"
 #include "router/metrics.h"
 
 #include <stdlib.h>
@@ -38,6 +39,7 @@ struct lane {
     struct list slots;         /* in the order of sending */
     uint32_t messages, queued; /* slots; those not yet handed to ZeroMQ, which are the last ones */
     uint64_t bytes;
+    struct lane_queue queue;      /* waits until there is room */
     const struct record *pending; /* whose delivery is being collected */
     uint32_t target_count;
     Herald__V1__Target targets[TARGETS_MAX];
@@ -53,7 +55,7 @@ struct lanes {
     void *arg;
     struct table *by_name;
     struct lane **all; /* by number */
-    uint32_t count, live_count, messages;
+    uint32_t count, live_count, messages, waiting;
     struct lane **dirty; /* room for all */
     uint32_t dirty_count;
     struct list lost; /* slots to be reported at the end of the turn */
@@ -145,9 +147,13 @@ void lanes_flush(struct lanes *lanes)
         flush(lanes->dirty[--lanes->dirty_count]);
 }
 
+static void pump_all(struct lanes *lanes);
+
 static void on_flush(void *arg)
 {
     struct lanes *lanes = arg;
+    if (lanes->waiting > 0)
+        pump_all(lanes);
     lanes_flush(lanes);
     while (!list_is_empty(&lanes->lost))
         lanes->events.failed(lanes->arg, container_of(lanes->lost.next, struct slot, lane_link), LANE_LOST);
@@ -241,6 +247,7 @@ static void on_room(void *arg)
     MAGIC_CHECK(lane, LANE_MAGIC);
     lane->is_full = false;
     put_waiting_pokes(lane);
+    loop_defer(lane->lanes->loop, &lane->lanes->flush_task);
 }
 
 static void on_event(void *arg, enum bus_event event)
@@ -277,6 +284,7 @@ static struct lane *add_lane(struct lanes *lanes, const char *name, size_t len)
     lane->number = lanes->count;
     lane->name = xstrndup(name, len);
     list_init(&lane->slots);
+    lane_queue_init(&lane->queue);
     for (uint32_t i = 0; i < TARGETS_MAX; i++)
         herald__v1__target__init(&lane->targets[i]);
     lanes->all = xrealloc(lanes->all, (lanes->count + 1) * sizeof(struct lane *));
@@ -341,6 +349,8 @@ void lanes_gone(struct lanes *lanes, const char *instance)
     list_splice(&failed, &lane->slots);
     while (!list_is_empty(&failed))
         lanes->events.failed(lanes->arg, container_of(failed.next, struct slot, lane_link), LANE_GONE);
+    for (struct slot *slot; (slot = lane_queue_find(&lane->queue, NULL));)
+        lanes->events.failed(lanes->arg, slot, LANE_GONE);
 }
 
 void lanes_heard(struct lanes *lanes, uint32_t number, uint64_t generation, const Herald__V1__Hello *hello)
@@ -383,7 +393,7 @@ void lanes_free(struct lanes **lanes_p)
     loop_timer_free(&lanes->hello_timer);
     for (uint32_t i = 0; i < lanes->count; i++) {
         struct lane *lane = lanes->all[i];
-        CHECK(lane->messages == 0);
+        CHECK(lane->messages == 0 && lane_queue_count(&lane->queue) == 0);
         if (lane->is_live)
             close_lane(lane);
         for (uint32_t k = 0; k < lane->poke_count; k++)
@@ -438,23 +448,28 @@ bool lanes_next(const struct lanes *lanes, uint32_t *cursor, uint32_t *number_r,
     return false;
 }
 
+static bool has_room(const struct lane *lane)
+{
+    const struct lanes_settings *settings = &lane->lanes->settings;
+    return !lane->is_full && lane->messages < (uint64_t)settings->messages_max &&
+           lane->bytes < (uint64_t)settings->bytes_max;
+}
+
 enum err lanes_admits(const struct lanes *lanes, uint32_t number, uint64_t generation)
 {
     const struct lane *lane = lanes->all[number];
-    const struct lanes_settings *settings = &lanes->settings;
+    uint32_t waiting = lane_queue_count(&lane->queue);
     if (!lane->is_live || lane->generation != generation || !lane->is_connected ||
-        loop_now_ms(lanes->loop) - lane->heard_ms > (uint64_t)settings->silence_ms)
+        loop_now_ms(lanes->loop) - lane->heard_ms > (uint64_t)lanes->settings.silence_ms)
         return ERR_AWAY;
-    if (lane->is_full || lane->messages >= (uint64_t)settings->messages_max ||
-        lane->bytes >= (uint64_t)settings->bytes_max)
-        return ERR_FULL;
-    return ERR_OK;
+    if (waiting == 0 && has_room(lane))
+        return ERR_OK;
+    return waiting < (uint64_t)lanes->settings.waiting_max ? ERR_OK : ERR_FULL;
 }
 
-void lanes_send(struct lanes *lanes, uint32_t number, const struct record *record, const struct lane_target *to,
-                struct slot *slot)
+static void send_now(struct lane *lane, const struct record *record, const struct lane_target *to, struct slot *slot)
 {
-    struct lane *lane = lanes->all[number];
+    struct lanes *lanes = lane->lanes;
     if (lane->pending != record || lane->target_count == TARGETS_MAX) {
         put_pending(lane);
         if (lane->out.len >= (size_t)lanes->settings.envelope_max)
@@ -469,7 +484,6 @@ void lanes_send(struct lanes *lanes, uint32_t number, const struct record *recor
     target->run_index = to->position.index;
     target->slot = slot->index;
     target->slot_generation = slot->generation;
-    slot->instance = number;
     list_push(&lane->slots, &slot->lane_link);
     slot->is_queued = true;
     lane->messages++;
@@ -479,9 +493,41 @@ void lanes_send(struct lanes *lanes, uint32_t number, const struct record *recor
     mark_dirty(lane);
 }
 
+/* Whatever waits goes, by priority, as far as there is room. */
+static void pump_all(struct lanes *lanes)
+{
+    for (uint32_t i = 0; i < lanes->count; i++) {
+        struct lane *lane = lanes->all[i];
+        while (lane_queue_count(&lane->queue) > 0 && is_reachable(lane, lane->generation) && has_room(lane)) {
+            struct lane_wait wait = lane_queue_take(&lane->queue, &lanes->settings.weights);
+            lanes->waiting--;
+            send_now(lane, wait.record, &wait.to, wait.slot);
+        }
+    }
+}
+
+void lanes_send(struct lanes *lanes, uint32_t number, const struct record *record, const struct lane_target *to,
+                struct slot *slot)
+{
+    struct lane *lane = lanes->all[number];
+    slot->instance = number;
+    if (lane_queue_count(&lane->queue) == 0 && has_room(lane)) {
+        send_now(lane, record, to, slot);
+        return;
+    }
+    lane_queue_put(&lane->queue, record, to, slot);
+    lanes->waiting++;
+    metric_add(METRIC_LANE_WAITED, 1);
+}
+
 void lanes_released(struct lanes *lanes, struct slot *slot)
 {
     struct lane *lane = lanes->all[slot->instance];
+    if (slot->waiting) {
+        lane_queue_drop(&lane->queue, slot);
+        lanes->waiting--;
+        return;
+    }
     CHECK(lane->messages > 0 && lane->bytes >= slot->bytes);
     lane->messages--;
     lane->bytes -= slot->bytes;
@@ -492,6 +538,23 @@ void lanes_released(struct lanes *lanes, struct slot *slot)
         lane->queued--;
     }
     list_remove(&slot->lane_link);
+    if (lane_queue_count(&lane->queue) > 0)
+        loop_defer(lanes->loop, &lanes->flush_task);
+}
+
+void lanes_forget(struct lanes *lanes, const struct record *record)
+{
+    for (uint32_t i = 0; i < lanes->count && lanes->waiting > 0; i++) {
+        struct lane *lane = lanes->all[i];
+        for (struct slot *slot; (slot = lane_queue_find(&lane->queue, record));) {
+            lane_queue_drop(&lane->queue, slot);
+            lanes->waiting--;
+            list_push_front(&lane->slots, &slot->lane_link); /* the last ones are those that ZeroMQ does not have */
+            lane->messages++;
+            lane->bytes += slot->bytes;
+            lanes->messages++;
+        }
+    }
 }
 
 void lanes_withdraw(struct lanes *lanes, uint32_t number, struct push_str user, struct push_str id)
@@ -519,6 +582,11 @@ void lanes_upstream_result(struct lanes *lanes, uint32_t number, uint64_t genera
     put_pending(lane);
     link_put_upstream_result(&lane->out, &result);
     mark_dirty(lane);
+}
+
+uint32_t lanes_waiting(const struct lanes *lanes)
+{
+    return lanes->waiting;
 }
 
 uint32_t lanes_messages(const struct lanes *lanes)

@@ -16,6 +16,7 @@
 #include "common/err.h"
 #include "common/link.h"
 #include "common/loop.h"
+#include "common/priority.h"
 #include "router/flow.h"
 #include "router/inflight.h"
 #include "router/push.h"
@@ -32,6 +33,8 @@ struct lanes_settings {
     int64_t envelope_max; /* bytes; an envelope is sent when it has grown to that */
     int64_t silence_ms;   /* a gateway that was not heard for so long gets no more */
     int64_t hwm;          /* envelopes that ZeroMQ queues */
+    int64_t waiting_max;  /* messages that wait for a lane that takes no more, by priority */
+    struct priority_weights weights;
 };
 
 /* device: empty for every one; connection: 0 for any. The texts are of the record. */
@@ -69,7 +72,7 @@ uint32_t lanes_live(const struct lanes *lanes);
 /* All live lanes: *cursor starts at 0; false at the end. */
 bool lanes_next(const struct lanes *lanes, uint32_t *cursor, uint32_t *number_r, uint64_t *generation_r);
 
-/* ERR_OK when it would be taken now; ERR_AWAY: not live, or silent; ERR_FULL. */
+/* ERR_OK when it would be taken now, or could wait; ERR_AWAY: not live, or silent; ERR_FULL. */
 enum err lanes_admits(const struct lanes *lanes, uint32_t number, uint64_t generation) MUST_CHECK;
 /* Queues a delivery for the end of the turn; only when lanes_admits(). The slot is then the lane's until
  * lanes_released() or failed(). The record has to stay until the end of the turn or lanes_flush(). */
@@ -77,6 +80,8 @@ void lanes_send(struct lanes *lanes, uint32_t number, const struct record *recor
                 struct slot *slot);
 /* The slot's result came, or nobody waits for it any more. */
 void lanes_released(struct lanes *lanes, struct slot *slot);
+/* The record is about to go: what waits for it is treated as sent, and no result will come. */
+void lanes_forget(struct lanes *lanes, const struct record *record);
 /* Sends what is queued on all lanes now. */
 void lanes_flush(struct lanes *lanes);
 /* To an instance that is not live yet in that generation it goes when it joins, if that is soon. */
@@ -87,6 +92,8 @@ void lanes_withdraw(struct lanes *lanes, uint32_t number, struct push_str user, 
 void lanes_upstream_result(struct lanes *lanes, uint32_t number, uint64_t generation, uint64_t request, uint32_t code);
 /* Something came from that life of an instance; hello may be NULL. */
 void lanes_heard(struct lanes *lanes, uint32_t number, uint64_t generation, const Herald__V1__Hello *hello);
+/* For gauges: messages that wait for lanes. */
+uint32_t lanes_waiting(const struct lanes *lanes);
 /* For gauges: messages under way on all lanes. */
 uint32_t lanes_messages(const struct lanes *lanes);
 

@@ -16,7 +16,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { KEYS = 3, LIMITS = 5, EACH = 5, ARGS_MAX = KEYS + LIMITS + EACH * MAILBOX_RUN_MAX, POKED_MAX = 16 };
+enum {
+    KEYS = 3, /* and a fourth when a message has a collapse key */
+    LIMITS = 5,
+    EACH = 5,
+    ARGS_MAX = KEYS + 1 + LIMITS + (EACH + 1) * MAILBOX_RUN_MAX,
+    POKED_MAX = 16
+};
 
 struct mailbox {
     struct redis *redis;
@@ -27,12 +33,15 @@ struct mailbox {
     struct slab *calls;
     /* the run that is being put together */
     struct push_str user, device;
+    Herald__V1__Priority priority; /* of all of the run: it comes from one flow */
     uint32_t count;
+    bool has_collapse;
     struct buf packed;
     struct {
         const char *source; /* its partition: "topic/partition" */
         size_t source_len, packed_at, packed_len;
         char life[24], generation[16], offset[24];
+        struct push_str collapse; /* of the record */
     } items[MAILBOX_RUN_MAX];
 };
 
@@ -79,6 +88,7 @@ void mailbox_begin(struct mailbox *mailbox, struct push_str user, struct push_st
     mailbox->user = user;
     mailbox->device = device;
     mailbox->count = 0;
+    mailbox->has_collapse = false;
     buf_clear(&mailbox->packed);
 }
 
@@ -86,6 +96,7 @@ bool mailbox_put(struct mailbox *mailbox, const struct record *record)
 {
     Herald__V1__Delivery delivery;
     uint32_t i = mailbox->count++;
+    mailbox->priority = record->push.priority;
     delivery_fill(record, &delivery);
     delivery.router = (char *)(uintptr_t)lanes_self(mailbox->lanes);
     size_t len = herald__v1__delivery__get_packed_size(&delivery);
@@ -101,6 +112,8 @@ bool mailbox_put(struct mailbox *mailbox, const struct record *record)
     snprintf(mailbox->items[i].life, sizeof(mailbox->items[i].life), "%" PRId64, record->life);
     snprintf(mailbox->items[i].generation, sizeof(mailbox->items[i].generation), "%" PRId32, record->generation);
     snprintf(mailbox->items[i].offset, sizeof(mailbox->items[i].offset), "%" PRId64, record->kafka.offset);
+    mailbox->items[i].collapse = record->push.collapse;
+    mailbox->has_collapse |= record->push.collapse.len > 0;
     return mailbox->count < MAILBOX_RUN_MAX && mailbox->packed.len < MAILBOX_RUN_BYTES;
 }
 
@@ -129,20 +142,21 @@ static void poke(struct call *call, const struct redis_reply *reply, size_t firs
     }
 }
 
-/* Outcomes of messages that were taken out: the first `aged` of them for their age. */
-static void report_left(const struct call *call, const struct redis_reply *packed, int64_t aged)
+/* Outcomes of messages that were taken out: the first `aged` of them for their age, the next for a newer one. */
+static void report_left(const struct call *call, const struct redis_reply *packed, int64_t aged, int64_t collapsed)
 {
     struct mailbox *mailbox = call->mailbox;
     for (size_t i = 0; i < redis_reply_count(packed); i++) {
         size_t len;
         const char *bytes = redis_reply_str(redis_reply_at(packed, i), &len);
         bool is_aged = (int64_t)i < aged;
-        metric_add(is_aged ? METRIC_BOX_AGED : METRIC_BOX_TRIMMED, 1);
+        enum miss miss = (int64_t)i < aged + collapsed ? MISS_COLLAPSED : MISS_MAILBOX_FULL;
+        metric_add(is_aged ? METRIC_BOX_AGED : miss == MISS_COLLAPSED ? METRIC_BOX_COLLAPSED : METRIC_BOX_TRIMMED, 1);
         Herald__V1__Delivery *delivery = herald__v1__delivery__unpack(NULL, len, (const uint8_t *)bytes);
         if (!delivery)
             continue;
         const struct outcome outcome = {.kind = is_aged ? OUTCOME_EXPIRED : OUTCOME_DROPPED,
-                                        .reason = is_aged ? "mailbox_ttl" : miss_labels[MISS_MAILBOX_FULL],
+                                        .reason = is_aged ? "mailbox_ttl" : miss_labels[miss],
                                         .id = {delivery->id, (uint32_t)strlen(delivery->id)},
                                         .user = {call->user, call->user_len},
                                         .device = {call->device, call->device_len},
@@ -177,7 +191,7 @@ static enum err read_codes(const struct redis_reply *reply, uint32_t count, bool
 
 static void on_reply(void *arg, enum err err, const struct redis_reply *reply)
 {
-    enum { CODES, LENGTH, AGED, LEFT, ROUTES };
+    enum { CODES, LENGTH, AGED, COLLAPSED, LEFT, ROUTES };
     struct call *call = arg;
     struct mailbox *mailbox = call->mailbox;
     bool is_refused[MAILBOX_RUN_MAX] = {false};
@@ -193,7 +207,8 @@ static void on_reply(void *arg, enum err err, const struct redis_reply *reply)
         poke(call, reply, ROUTES);
     call->fn(call->arg, err, is_refused);
     if (!err || err == ERR_REFUSED)
-        report_left(call, redis_reply_at(reply, LEFT), redis_reply_int(redis_reply_at(reply, AGED)));
+        report_left(call, redis_reply_at(reply, LEFT), redis_reply_int(redis_reply_at(reply, AGED)),
+                    redis_reply_int(redis_reply_at(reply, COLLAPSED)));
     slab_put(mailbox->calls, call);
 }
 
@@ -218,24 +233,40 @@ static struct call *make_call(struct mailbox *mailbox, mailbox_fn *fn, void *arg
     return call;
 }
 
+/* Each priority has a flow of its own, which knows nothing of how far the others are: so it has its own marks and
+ * collapse keys. */
+static const char *prefix_of(const char *normal, Herald__V1__Priority priority)
+{
+    bool is_mark = strcmp(normal, "herald:boxmark:") == 0;
+    if (priority == HERALD__V1__PRIORITY__PRIORITY_HIGH)
+        return is_mark ? "herald:boxmark:high:" : "herald:boxkeys:high:";
+    if (priority == HERALD__V1__PRIORITY__PRIORITY_LOW)
+        return is_mark ? "herald:boxmark:low:" : "herald:boxkeys:low:";
+    return normal;
+}
+
 /* The marks of a device's box are its own: with common ones a record for the device could hide an older one for the
  * user. */
 enum err mailbox_send(struct mailbox *mailbox, mailbox_fn *fn, void *arg)
 {
-    enum { KEY_MAX = 32 + PUSH_USER_MAX + PUSH_DEVICE_MAX };
-    char box[KEY_MAX], mark[KEY_MAX], route[KEY_MAX], count_max[24], bytes_max[24], ttl[24], policy[4], count[24];
-    const char *argv[ARGS_MAX] = {box, mark, route, count_max, bytes_max, ttl, policy, count};
+    enum { KEY_MAX = 40 + PUSH_USER_MAX + PUSH_DEVICE_MAX };
+    char box[KEY_MAX], mark[KEY_MAX], route[KEY_MAX], collapses[KEY_MAX], count_max[24], bytes_max[24], ttl[24],
+        policy[4], count[24];
+    const char *argv[ARGS_MAX] = {box, mark, route, collapses};
+    const char *const limits[LIMITS] = {count_max, bytes_max, ttl, policy, count};
     size_t lens[ARGS_MAX];
+    int key_count = KEYS + mailbox->has_collapse, argc = 0;
     make_key(box, sizeof(box), "herald:box:", mailbox, true);
-    make_key(mark, sizeof(mark), "herald:boxmark:", mailbox, true);
+    make_key(mark, sizeof(mark), prefix_of("herald:boxmark:", mailbox->priority), mailbox, true);
     make_key(route, sizeof(route), "herald:route:", mailbox, false);
+    make_key(collapses, sizeof(collapses), prefix_of("herald:boxkeys:", mailbox->priority), mailbox, true);
     snprintf(count_max, sizeof(count_max), "%" PRId64, mailbox->settings.count_max);
     snprintf(bytes_max, sizeof(bytes_max), "%" PRId64, mailbox->settings.bytes_max);
     snprintf(ttl, sizeof(ttl), "%" PRId64, mailbox->settings.ttl_ms);
     snprintf(policy, sizeof(policy), "%d", mailbox->settings.policy == MAILBOX_DROP_NEWEST);
     snprintf(count, sizeof(count), "%" PRIu32, mailbox->count);
-    int argc = 0;
-    for (; argc < KEYS + LIMITS; argc++)
+    memcpy(argv + key_count, limits, sizeof(limits));
+    for (; argc < key_count + LIMITS; argc++)
         lens[argc] = strlen(argv[argc]);
     for (uint32_t i = 0; i < mailbox->count; i++) {
         argv[argc] = mailbox->items[i].source;
@@ -249,8 +280,12 @@ enum err mailbox_send(struct mailbox *mailbox, mailbox_fn *fn, void *arg)
         argv[argc] = mailbox->packed.bytes + mailbox->items[i].packed_at;
         lens[argc++] = mailbox->items[i].packed_len;
     }
+    for (uint32_t i = 0; i < mailbox->count && mailbox->has_collapse; i++) {
+        argv[argc] = mailbox->items[i].collapse.at;
+        lens[argc++] = mailbox->items[i].collapse.len;
+    }
     struct call *call = make_call(mailbox, fn, arg);
-    enum err err = redis_script(mailbox->redis, REDIS_SCRIPT_BOX_APPEND, on_reply, call, KEYS, argc, argv, lens);
+    enum err err = redis_script(mailbox->redis, REDIS_SCRIPT_BOX_APPEND, on_reply, call, key_count, argc, argv, lens);
     if (err)
         slab_put(mailbox->calls, call);
     return err;

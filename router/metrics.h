@@ -32,6 +32,10 @@
       "From consumption of a record to the outcome acked or written.", NULL, NULL)                                     \
     X(LANES, METRIC_GAUGE, "herald_router_lanes", "Live gateway instances.", NULL, NULL)                               \
     X(LANE_MESSAGES, METRIC_GAUGE, "herald_router_lane_messages", "Deliveries under way on all lanes.", NULL, NULL)    \
+    X(LANE_WAITING, METRIC_GAUGE, "herald_router_lane_waiting", "Deliveries that wait for lanes that take no more.",   \
+      NULL, NULL)                                                                                                      \
+    X(LANE_WAITED, METRIC_COUNTER, "herald_router_lane_waited_total", "Deliveries that had to wait for their lane.",   \
+      NULL, NULL)                                                                                                      \
     X(LANE_ENVELOPES, METRIC_COUNTER, "herald_router_lane_envelopes_total", "Envelopes sent to gateways.", NULL, NULL) \
     X(LANE_BYTES, METRIC_COUNTER, "herald_router_lane_bytes_total", "Bytes of envelopes sent to gateways.", NULL,      \
       NULL)                                                                                                            \
@@ -80,6 +84,8 @@
       "Messages that a full mailbox refused (box.policy drop-newest).", NULL, NULL)                                    \
     X(BOX_STALE, METRIC_COUNTER, "herald_router_box_stale_total",                                                      \
       "Messages that a mailbox refused because another router owns their partition now.", NULL, NULL)                  \
+    X(BOX_COLLAPSED, METRIC_COUNTER, "herald_router_box_collapsed_total",                                              \
+      "Messages that left a mailbox because a newer one with their collapse key came.", NULL, NULL)                    \
     X(BOX_RETRIES, METRIC_COUNTER, "herald_router_box_retries_total", "Appends that failed and are repeated.", NULL,   \
       NULL)                                                                                                            \
     X(DEDUP_CLAIMS, METRIC_COUNTER, "herald_router_dedup_claims_total",                                                \

@@ -214,6 +214,7 @@ static void on_scrape(void *arg)
     metric_set(METRIC_SPILL_STALLED, gauges.stalled);
     metric_set(METRIC_DEDUP_WAITING, gauges.claims);
     metric_set(METRIC_LANES, lanes_live(lanes));
+    metric_set(METRIC_LANE_WAITING, lanes_waiting(lanes));
     metric_set(METRIC_LANE_MESSAGES, lanes_messages(lanes));
     metric_set(METRIC_LOOKUPS_OPEN, resolver_lookups(resolver));
     metric_set(METRIC_ROUTES_CACHED, resolver_cached(resolver));
@@ -266,7 +267,9 @@ static void make_dispatch(struct router *router)
                   .bytes_max = s->lane_bytes,
                   .envelope_max = s->link_envelope_max,
                   .silence_ms = s->lane_silence_ms,
-                  .hwm = s->link_hwm},
+                  .hwm = s->link_hwm,
+                  .waiting_max = s->lane_waiting,
+                  .weights = s->lane_weights},
         .mailbox = {.count_max = s->box_count,
                     .bytes_max = s->box_bytes,
                     .ttl_ms = s->box_ttl_ms,

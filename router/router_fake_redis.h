@@ -50,9 +50,9 @@ struct fake_user {
     uint64_t generation, connection;
     char box[FAKE_BOX][FAKE_NAME]; /* ids of what is in the mailbox */
     int box_count;
-    long long mark;       /* one source in these tests */
-    long long epoch;      /* life * 1000 + generation of it */
-    const char *known[4]; /* devices; NULL: no more */
+    long long mark, marks[3]; /* one source in these tests; marks: of high and low, one more than the offset */
+    long long epoch;          /* life * 1000 + generation of it */
+    const char *known[4];     /* devices; NULL: no more */
 };
 
 /* Devices' own mailboxes: "<device>:<id>" in the order of arrival, of all users together. */
@@ -269,13 +269,19 @@ static void fake_claim(struct fake_pending *pending, const char *key, const char
 }
 
 /* box_append, but for age and bytes; what is taken out is told by `left`. */
-static void fake_box_append(struct fake_user *user, struct fake_pending *pending, int argc, const char *const *argv,
+static void fake_box_append(struct fake_user *user, struct fake_pending *pending, int first, const char *const *argv,
                             const size_t *lens)
 {
+    argv += first - 8, lens += first - 8; /* the script's arguments where they are with three keys */
+    first = 8;
     long long count_max = strtoll(argv[3], NULL, 10);
     bool is_newest_refused = argv[6][0] == '1';
     char *code = pending->items[0].text;
-    for (int i = 8; i + 4 < argc; i += 5) {
+    long long normal = user->mark;
+    int other = strstr(argv[1], ":high:") ? 1 : strstr(argv[1], ":low:") ? 2 : 0;
+    if (other)
+        user->mark = user->marks[other] - 1;
+    for (int i = first, left_count = (int)strtol(argv[first - 1], NULL, 10); left_count > 0; left_count--, i += 5) {
         Herald__V1__Delivery *delivery = herald__v1__delivery__unpack(NULL, lens[i + 4], (const uint8_t *)argv[i + 4]);
         long long epoch = strtoll(argv[i + 1], NULL, 10) * 1000 + strtoll(argv[i + 2], NULL, 10);
         long long offset = strtoll(argv[i + 3], NULL, 10);
@@ -295,7 +301,10 @@ static void fake_box_append(struct fake_user *user, struct fake_pending *pending
         code++;
         herald__v1__delivery__free_unpacked(delivery, NULL);
     }
-    struct redis_reply *left = &pending->items[3];
+    user->marks[other] = user->mark + 1;
+    if (other)
+        user->mark = normal;
+    struct redis_reply *left = &pending->items[4];
     left->kind = REDIS_ARRAY;
     left->items = pending->left;
     while (user->box_count > count_max && left->count < FAKE_WORDS) {
@@ -309,18 +318,18 @@ static void fake_box_append(struct fake_user *user, struct fake_pending *pending
 }
 
 /* No marks, no caps. */
-static void fake_device_append(const char *device, struct fake_pending *pending, int argc, const char *const *argv,
+static void fake_device_append(const char *device, struct fake_pending *pending, int first, const char *const *argv,
                                const size_t *lens)
 {
     char *code = pending->items[0].text;
-    for (int i = 8; i + 4 < argc; i += 5) {
+    for (int i = first, left_count = (int)strtol(argv[first - 1], NULL, 10); left_count > 0; left_count--, i += 5) {
         Herald__V1__Delivery *delivery = herald__v1__delivery__unpack(NULL, lens[i + 4], (const uint8_t *)argv[i + 4]);
         CHECK(delivery && fake_device_boxes.count < 256);
         snprintf(fake_device_boxes.items[fake_device_boxes.count++], FAKE_NAME, "%.20s:%.20s", device, delivery->id);
         *code++ = 'a';
         herald__v1__delivery__free_unpacked(delivery, NULL);
     }
-    pending->items[3].kind = REDIS_ARRAY;
+    pending->items[4].kind = REDIS_ARRAY;
 }
 
 enum err redis_script(struct redis *redis, enum redis_script script, redis_fn *fn, void *arg, int key_count, int argc,
@@ -332,16 +341,17 @@ enum err redis_script(struct redis *redis, enum redis_script script, redis_fn *f
         fake_claim(fake_pend(redis, fn, arg), argv[0], argv[1]);
         return ERR_OK;
     }
-    CHECK(script == REDIS_SCRIPT_BOX_APPEND && key_count == 3);
+    CHECK(script == REDIS_SCRIPT_BOX_APPEND && (key_count == 3 || key_count == 4));
     struct fake_user *user = fake_user_of(argv[0]);
     struct fake_pending *pending = fake_pend(redis, fn, arg);
     if (strstr(argv[0], "}:"))
-        fake_device_append(strstr(argv[0], "}:") + 2, pending, argc, argv, lens);
+        fake_device_append(strstr(argv[0], "}:") + 2, pending, key_count + 5, argv, lens);
     else
-        fake_box_append(user, pending, argc, argv, lens);
+        fake_box_append(user, pending, key_count + 5, argv, lens);
+    (void)argc;
     char name[3] = {'u', (char)('0' + (user - fake_users)), '\0'};
     fake_changed("herald:box:", name);
-    pending->reply.count = 4;
+    pending->reply.count = 5;
     fake_put_route(pending, user);
     return ERR_OK;
 }

@@ -305,9 +305,10 @@ static struct {
     int session[FAKE_USERS]; /* the gateway; -1: none */
     int last[FAKE_USERS];    /* the gateway of the last session */
     bool is_draining[FAKE_USERS];
-    uint64_t run[FAKE_USERS]; /* of what the session took last, and its number in it */
-    uint32_t run_index[FAKE_USERS];
-    int client[FAKE_USERS]; /* the highest number that the client has seen; -1 */
+    uint64_t run[FAKE_USERS][3]; /* of what the session took last, and its number in it */
+    uint32_t run_index[FAKE_USERS][3];
+    int client[FAKE_USERS][3]; /* the highest number of each priority that the client has seen; -1 */
+    int priority_of[RECORDS];
     bool has_seen[RECORDS];
     int duplicates;
     int user_of[RECORDS];
@@ -332,8 +333,9 @@ static void client_sees(int user, const char *id)
     int number = (int)strtol(id + 1, NULL, 10);
     if (r.has_seen[number])
         return;
-    assert_true(number > r.client[user]);
-    r.client[user] = number;
+    int *client = &r.client[user][r.priority_of[number]];
+    assert_true(number > *client);
+    *client = number;
     r.has_seen[number] = true;
 }
 
@@ -352,11 +354,12 @@ static void drain(int user)
 /* A session takes nothing that does not follow what it took. */
 static bool follows(int user, const struct arrival *arrival)
 {
-    bool is_next = r.run[user] == arrival->run && r.run_index[user] + 1 == arrival->run_index;
+    int priority = r.priority_of[strtol(arrival->id + 1, NULL, 10)];
+    bool is_next = r.run[user][priority] == arrival->run && r.run_index[user][priority] + 1 == arrival->run_index;
     if (arrival->run != 0 && arrival->run_index != 0 && !is_next)
         return false;
-    r.run[user] = arrival->run;
-    r.run_index[user] = arrival->run_index;
+    r.run[user][priority] = arrival->run;
+    r.run_index[user][priority] = arrival->run_index;
     return true;
 }
 
@@ -406,8 +409,8 @@ static void random_connect(int user)
         r.last[user] = (int)dice(GATEWAYS);
     r.session[user] = r.last[user];
     connect_user(user, r.session[user]);
-    r.run[user] = 0;
-    r.run_index[user] = 0;
+    memset(r.run[user], 0, sizeof(r.run[user]));
+    memset(r.run_index[user], 0, sizeof(r.run_index[user]));
     r.is_draining[user] = true;
 }
 
@@ -424,7 +427,8 @@ static void deliver_result(void)
 
 static void random_step(void)
 {
-    char json[80];
+    static const char *const priorities[] = {"normal", "high", "low"};
+    char json[120];
     int user = (int)dice(FAKE_USERS);
     switch (dice(10)) {
     case 0:
@@ -439,7 +443,11 @@ static void random_step(void)
             user = r.user_of[again];
         }
         r.user_of[t.record_count] = user;
-        snprintf(json, sizeof(json), "\"to\":{\"user\":\"u%d\"},\"content\":1", user);
+        int first = r.first_of[t.record_count];
+        if (first == t.record_count)
+            r.priority_of[first] = world_lane_waiting > 0 ? (int)dice(3) : 0;
+        snprintf(json, sizeof(json), "\"to\":{\"user\":\"u%d\"},\"content\":1,\"priority\":\"%s\"", user,
+                 priorities[r.priority_of[first]]);
         accept_as(r.first_of[t.record_count], json);
         break;
     case 3:
@@ -508,20 +516,24 @@ static void random_run(unsigned seed)
 
 static void test_random(void **state)
 {
-    uint64_t acked = 0, stored = 0;
-    int duplicates = 0;
+    uint64_t acked = 0, stored = 0, waited_before = metric_get(METRIC_LANE_WAITED);
+    int waited = 0, duplicates = 0;
     for (unsigned seed = 1; seed <= 180; seed++) {
         world_dedup = (struct dedup_settings){.window_ms = seed % 3 ? 3600000 : 0,
                                               .when_away = seed % 3 == 1 ? DEDUP_WAIT : DEDUP_DELIVER};
+        world_lane_waiting = seed % 4 == 1 || seed % 4 == 2 ? 30 : 0; /* then with priorities, and a narrow lane */
+        world_lane_messages = world_lane_waiting ? 2 : 0;
         assert_int_equal(setup(state), 0);
         random_run(seed);
+        waited += (int)(metric_get(METRIC_LANE_WAITED) - waited_before);
+        waited_before = metric_get(METRIC_LANE_WAITED);
         duplicates += r.duplicates;
         acked += ledger_counts(dispatch_ledger(t.d))->finished[OUTCOME_ACKED];
         stored += ledger_counts(dispatch_ledger(t.d))->finished[OUTCOME_STORED];
         assert_int_equal(teardown(state), 0);
     }
     world_dedup.window_ms = 0;
-    assert_true(acked > 5000 && stored > 5000 && duplicates > 2000);
+    assert_true(acked > 5000 && stored > 5000 && duplicates > 2000 && waited > 2000);
 }
 
 int main(void)

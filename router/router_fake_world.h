@@ -59,7 +59,8 @@ static struct {
 } t;
 
 /* For the next setup(). */
-static struct dedup_settings world_dedup; /* off at first */
+static int world_lane_messages, world_lane_waiting; /* 0: the usual */
+static struct dedup_settings world_dedup;           /* off at first */
 static int world_box_max, world_box_policy;
 
 /* --- the gateways' side of the bus --- */
@@ -233,7 +234,9 @@ static int setup(void **state)
         .lanes = {.router = "rt-r0",
                   .generation = 9,
                   .endpoint = "tcp://rt:1",
-                  .messages_max = 50,
+                  .messages_max = world_lane_messages ? world_lane_messages : 50,
+                  .waiting_max = world_lane_waiting,
+                  .weights = {{16, 4, 1}},
                   .bytes_max = 1 << 20,
                   .envelope_max = 2000,
                   .silence_ms = 1 << 30,
@@ -332,9 +335,10 @@ static inline void disconnect_user(int user)
     fake_changed("herald:route:", name);
 }
 
-static void answer(int g, const struct arrival *arrival, Herald__V1__ResultKind kind)
+static inline void answer_with(int g, const struct arrival *arrival, Herald__V1__ResultKind kind, const char *reason)
 {
     Herald__V1__Result result = HERALD__V1__RESULT__INIT;
+    result.reason = (char *)(uintptr_t)reason;
     result.slot = arrival->slot;
     result.slot_generation = arrival->slot_generation;
     result.kind = kind;
@@ -343,6 +347,11 @@ static void answer(int g, const struct arrival *arrival, Herald__V1__ResultKind 
         result.device = device;
     result.count = 3;
     dispatch_result(t.d, lanes_number(dispatch_lanes(t.d), gateway_name(g), 3), &result);
+}
+
+static inline void answer(int g, const struct arrival *arrival, Herald__V1__ResultKind kind)
+{
+    answer_with(g, arrival, kind, "");
 }
 
 #endif

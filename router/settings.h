@@ -7,6 +7,7 @@
 #include "common/daemon.h"
 #include "common/kafka.h"
 #include "common/option.h"
+#include "common/priority.h"
 #include "common/redis.h"
 #include "router/source.h"
 
@@ -24,7 +25,8 @@ struct router_settings {
     int dedup_when_away;
     char *link_listen, *link_advertise;
     int64_t link_hwm, link_envelope_max, link_receive_max;
-    int64_t lane_messages, lane_bytes, lane_silence_ms;
+    int64_t lane_messages, lane_bytes, lane_silence_ms, lane_waiting;
+    struct priority_weights lane_weights;
     int64_t box_count, box_bytes, box_ttl_ms;
     int box_policy;
     struct redis_options redis;

@@ -11,7 +11,8 @@
 #include <stdint.h>
 
 enum {
-    RUNS_KEPT = 3 /* the user's, the device's, another router's; what is forgotten is refused, and so stays right */
+    RUNS_KEPT = 4 /* the user's and the device's in each priority, another router's: few at once; what is forgotten is
+                     refused, and so stays right */
 };
 
 /* Embedded in each session; all zero: none. */
