@@ -153,7 +153,7 @@ bool flow_may_send(const struct flow *flow, uint64_t stamp)
 
 struct flow_position flow_next(struct flow *flow)
 {
-    if (flow->out_count == 0) {
+    if (flow->out_count == 0 && (flow->run == 0 || flow->next_index > 0)) {   /* else it is begun, for another device */
         flow->flows->last_run += flow->flows->last_run == UINT64_MAX ? 2 : 1; /* 0 means none */
         flow->run = flow->flows->last_run;
         flow->next_index = 0;

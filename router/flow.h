@@ -64,7 +64,8 @@ struct flow_position {
     uint64_t run;
     uint32_t index;
 };
-/* Of the first held item, which flow_may_send(). Begins a run when nothing is out. */
+/* Of the first held item, which flow_may_send(). Begins a run when nothing is out; the same for each device that the
+ * item goes to. */
 struct flow_position flow_next(struct flow *flow);
 /* Something that is out was missed on one of several ways: that one takes no more of this run. After some more items
  * the flow holds back until nothing is out, so that another run can begin. */

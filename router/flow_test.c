@@ -295,6 +295,51 @@ static void test_failure_waits_for_those_ahead(void **state)
     flows_free(&flows);
 }
 
+/* An item goes to several devices by one number; one that did not go out after all leaves its number to the next. */
+static void test_one_number_for_all_devices(void **state)
+{
+    struct flows *flows = flows_new(0);
+    struct flow_item a = {0}, b = {0}, c = {0};
+    (void)state;
+    flow_add(flows, &a, "42", 2, "", 0);
+    flow_add(flows, &b, "42", 2, "", 0);
+    struct flow *flow = a.flow;
+    struct flow_position first = flow_next(flow), again = flow_next(flow);
+    assert_true(first.run == again.run && first.index == 0 && again.index == 0);
+    flow_sent(&a, 7);
+    assert_true(flow_next(flow).run == first.run);
+    assert_int_equal(flow_next(flow).index, 1);
+    flow_sent(&b, 7);
+    assert_true(flow_is_last_out(&b) && !flow_is_last_out(&a));
+    flow_add(flows, &c, "42", 2, "", 0);
+    flow_unsent(&b);
+    assert_false(flow_remove(&b));
+    assert_int_equal(flow_next(flow).index, 1);
+    flow_sent(&c, 7);
+    assert_false(flow_remove(&a));
+    assert_true(flow_remove(&c));
+    flow_add(flows, &a, "42", 2, "", 0);
+    assert_true(flow_next(a.flow).run != first.run);
+    assert_true(flow_remove(&a));
+    flows_free(&flows);
+}
+
+static void test_priorities_are_flows_of_their_own(void **state)
+{
+    struct flows *flows = flows_new(0);
+    struct flow_item items[6] = {0};
+    (void)state;
+    for (int i = 0; i < 6; i++) {
+        items[i].priority = (uint8_t)(i % 3);
+        flow_add(flows, &items[i], "42", 2, "d", i < 3 ? 0 : 1);
+        for (int k = 0; k < i; k++)
+            assert_ptr_not_equal(items[k].flow, items[i].flow);
+    }
+    for (int i = 0; i < 6; i++)
+        assert_true(flow_remove(&items[i]));
+    flows_free(&flows);
+}
+
 static void test_moved_user_waits(void **state)
 {
     struct flows *flows = flows_new(0);
@@ -395,6 +440,8 @@ int main(void)
         cmocka_unit_test(test_random),
         cmocka_unit_test(test_failure_waits_for_those_ahead),
         cmocka_unit_test(test_moved_user_waits),
+        cmocka_unit_test(test_one_number_for_all_devices),
+        cmocka_unit_test(test_priorities_are_flows_of_their_own),
         cmocka_unit_test(test_devices_are_apart),
         cmocka_unit_test(test_runs_are_numbered_without_a_gap),
         cmocka_unit_test(test_torn_run_ends_some_time),

@@ -212,3 +212,15 @@ def test_expired_in_the_mailbox(world, user):
     got = outcomes.wait_json(lambda o: o["id"] == sent and o["outcome"] == "expired")[0]
     assert got["reason"] == "mailbox" and got["latencyMs"] >= 1500 and "seq" not in got
     assert sent not in [m["id"] for m in client.pushes()]
+
+
+def test_burst_to_two_devices_is_live_for_both(world, user):
+    outcomes, name = world.tail("herald.outcome"), user()
+    devices = [world.connect(name, "a"), world.connect(name, "b", gateway=1)]
+    ids = [world.push({"user": name}, i, outcome=True, flush=False) for i in range(40)]
+    world.pusher.flush()
+    for device in devices:
+        device.push(ids[-1])
+        assert [m["id"] for m in device.pushes()] == ids
+    got = outcomes.wait_json(lambda o: o["id"] in ids, len(ids))
+    assert {o["outcome"] for o in got} == {"acked"}
