@@ -139,7 +139,7 @@ class World:
         """Stops the traffic with some users away, looks at what waits for them, brings them back, and judges."""
         absent = set(self.rng.sample(self.users, away_count))
         self.fleet.each(absent, lambda d: setattr(d, "is_wanted", False))
-        time.sleep(1.5)
+        time.sleep(1.5)  # time itself: what is sent meanwhile waits for them
         if self.traffic.pause():
             self.ledger.violate("harness", "Kafka does not take what was produced")
         is_quiet = self.wait_quiet(absent)
@@ -264,7 +264,7 @@ def run(world, args, report):
     world.up()
     report.say(f"seed {args.seed}: cluster is up in {world.stage.folder}" +
                ("" if args.has_network else "; the network is left alone"))
-    time.sleep(4)
+    time.sleep(4)  # time itself: undisturbed traffic, for the baseline
     world.checkpoint(0)
     baseline = world.ledger.counts
     if baseline["duplicates"] or baseline["outcomes repeated"]:

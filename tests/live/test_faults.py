@@ -65,7 +65,7 @@ def test_worker_that_slept_for_long(broken, traffic):
     import os
     worker = workers_of(broken.cluster.of("gateway")[0])[0]
     os.kill(worker, signal.SIGSTOP)
-    time.sleep(11.5)
+    time.sleep(11.5)  # time itself
     os.kill(worker, signal.SIGCONT)
     traffic.wait_flowing(100)
     assert traffic.finish() > 50

@@ -171,7 +171,7 @@ def test_stored_then_acked_out_of_the_mailbox(world, user):
     ids = [world.push({"user": name}, i, outcome=True) for i in range(3)]
     quiet = world.push({"user": name}, "nobody asked")
     outcomes.wait_json(lambda o: o["id"] in ids and o["outcome"] == "stored", 3)
-    time.sleep(1)  # so that the whole latency is seen to be the whole one
+    time.sleep(1)  # time itself: so that the whole latency is seen to be the whole one
     client = world.connect(name, "phone")
     client.push(quiet)
     acked = outcomes.wait_json(lambda o: o["id"] in ids and o["outcome"] == "acked", 3)
@@ -206,7 +206,7 @@ def test_expired_in_the_mailbox(world, user):
     sent = world.push({"user": name}, outcome=True, ttlMs=1500)
     last = world.push({"user": name})
     outcomes.wait_json(lambda o: o["id"] == sent and o["outcome"] == "stored")
-    time.sleep(1.6)
+    time.sleep(1.6)  # time itself
     client = world.connect(name)
     client.push(last)
     got = outcomes.wait_json(lambda o: o["id"] == sent and o["outcome"] == "expired")[0]
