@@ -14,6 +14,7 @@ enum {
     TAG_UPSTREAM_RESULTS = 11,
     TAG_BOX_FATES = 12,
     TAG_WITHDRAWALS = 13,
+    TAG_CANARIES = 14,
     WIRE_LEN = 2,
     START_BYTES = 4096,
     PREFIX_MAX = 1 + 10 /* a one-byte tag and a length */
@@ -118,6 +119,11 @@ void link_put_upstream(struct link_out *out, const Herald__V1__Upstream *upstrea
 void link_put_upstream_result(struct link_out *out, const Herald__V1__UpstreamResult *result)
 {
     put(out, TAG_UPSTREAM_RESULTS, &result->base);
+}
+
+void link_put_canary(struct link_out *out, const Herald__V1__CanaryRequest *request)
+{
+    put(out, TAG_CANARIES, &request->base);
 }
 
 void link_put_box_fate(struct link_out *out, const Herald__V1__BoxFate *fate)

@@ -214,6 +214,15 @@ static bool is_all(const struct master *m, unsigned metric)
     return true;
 }
 
+static const char *why_not(unsigned worker)
+{
+    if (!metric_read((int)worker, METRIC_REDIS_UP, 0))
+        return "redis is away";
+    if (metric_read((int)worker, METRIC_WORKER_LISTENING, 0) && !metric_read((int)worker, METRIC_CANARY_PASSING, 0))
+        return "no canary came through: routers or Kafka do not deliver";
+    return "not listening, or no lease";
+}
+
 static bool is_ready(void *arg, struct buf *why)
 {
     struct master *m = master_of(arg);
@@ -221,8 +230,7 @@ static bool is_ready(void *arg, struct buf *why)
         buf_add_str(why, "stopping");
     for (unsigned i = 0; i < m->slot_count && !m->is_stopping; i++)
         if (metric_read((int)i, METRIC_WORKER_READY, 0) != 1)
-            buf_printf(why, "%sworker %u: %s", why->len ? ", " : "", i,
-                       metric_read((int)i, METRIC_REDIS_UP, 0) ? "not listening, or no lease" : "redis is away");
+            buf_printf(why, "%sworker %u: %s", why->len ? ", " : "", i, why_not(i));
     return why->len == 0;
 }
 

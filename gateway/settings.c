@@ -85,6 +85,12 @@ const struct option gateway_options[] = {
      "A client's message that no router has answered for so long is answered with 503."},
     {"upstream", "requests_max", OPTION_INT, AT(upstream.requests_max), "10000", 1, 1000000, NULL,
      "Clients' messages under way in a worker; more are answered with 503."},
+    {"canary", "enabled", OPTION_BOOL, AT(canary.is_enabled), "true", 0, 0, NULL,
+     "Each worker sends itself a message through Kafka again and again, and is ready only while they come through."},
+    {"canary", "interval", OPTION_DURATION, AT(canary.interval_ms), "5s", 100, 600000, NULL,
+     "Time between two of them, once the first came through."},
+    {"canary", "timeout", OPTION_DURATION, AT(canary.timeout_ms), "20s", 500, 3600000, NULL,
+     "A worker through which none came for so long is not ready. Above canary.interval."},
     REDIS_OPTION_ROWS(struct gateway_settings, redis),
     {0},
 };
@@ -147,6 +153,8 @@ static const char *check(const struct gateway_settings *settings)
         return "link.listen with a fixed port is for one worker only: use port *";
     if (settings->session.unwritten_max > settings->conn.queue_max_bytes)
         return "session.unwritten_max is above limit.queue_bytes";
+    if (settings->canary.timeout_ms <= settings->canary.interval_ms)
+        return "canary.timeout is not above canary.interval";
     return NULL;
 }
 

@@ -9,6 +9,7 @@
 #include "common/option.h"
 #include "common/redis.h"
 #include "gateway/auth/auth.h"
+#include "gateway/link/canary.h"
 #include "gateway/link/inbox.h"
 #include "gateway/link/peers.h"
 #include "gateway/link/upstream.h"
@@ -31,6 +32,7 @@ struct gateway_settings {
     struct inbox_settings inbox;
     struct peers_settings peers;
     struct upstream_settings upstream;
+    struct canary_settings canary;
     struct redis_options redis;
 };
 

@@ -43,6 +43,7 @@ struct worker {
     struct returns *returns;
     struct upstream *upstream;
     struct auth *auth;
+    struct canary *canary;
     struct sessions *sessions;
     struct conns *conns;
     uint64_t cpu_us, cpu_at_ms; /* at the last lease renewal */
@@ -89,7 +90,7 @@ static void tell_ready(struct worker *w)
     bool is_listening = w->listener >= 0 && w->state == WORKER_RUNNING;
     metric_set(METRIC_REDIS_UP, is_up);
     metric_set(METRIC_WORKER_LISTENING, is_listening);
-    metric_set(METRIC_WORKER_READY, is_up && is_renewed && is_listening);
+    metric_set(METRIC_WORKER_READY, is_up && is_renewed && is_listening && w->canary && canary_is_well(w->canary));
 }
 
 static void on_redis_state(void *arg, bool is_up)
@@ -288,7 +289,8 @@ static void start_sessions(struct worker *w)
         .events = &session_events,
         .arg = w,
     });
-    inbox_start(w->inbox, w->peers, w->returns, w->upstream, w->sessions);
+    w->canary = canary_new(w->loop, w->redis, w->peers, &w->settings->canary, w->instance, w->start->generation);
+    inbox_start(w->inbox, w->peers, w->returns, w->upstream, w->sessions, w->canary);
     w->conns = conns_new(w->loop, &w->settings->conn, &sessions_conn_events, w->sessions);
 }
 
@@ -337,6 +339,7 @@ static void free_parts(struct worker *w)
     redis_free(&w->redis);
     upstream_free(&w->upstream);
     inbox_free(&w->inbox);
+    canary_free(&w->canary);
     sessions_free(&w->sessions);
     returns_free(&w->returns);
     peers_free(&w->peers);

@@ -3,6 +3,7 @@
 #include "common/check.h"
 #include "common/metric.h"
 #include "common/slab.h"
+#include "router/canary.h"
 #include "router/metrics.h"
 
 #include <stdlib.h>
@@ -76,7 +77,7 @@ void ledger_close(struct ledger *ledger, struct record *record)
 /* Under which row of the accounts its targets stand. */
 static int32_t place_of(const struct record *record)
 {
-    return record->kafka.partition;
+    return canary_is(record) ? AUDIT_CANARY : record->kafka.partition;
 }
 
 struct entry *ledger_add(struct ledger *ledger, struct record *record, struct push_str user, struct push_str device)
@@ -94,7 +95,7 @@ struct entry *ledger_add(struct ledger *ledger, struct record *record, struct pu
     ledger->counts.accepted++;
     ledger->counts.in_flight++;
     audit_accepted(ledger->audit, place_of(record));
-    metric_add(METRIC_TARGETS, 1);
+    metric_add(canary_is(record) ? METRIC_CANARIES : METRIC_TARGETS, 1);
     return e;
 }
 
@@ -110,6 +111,10 @@ static void report(struct ledger *ledger, const struct entry *e, struct outcome 
     outcome->is_wanted = record->push.is_outcome_wanted;
     ledger->counts.finished[outcome->kind]++;
     audit_finished(ledger->audit, place_of(record), outcome->kind);
+    if (canary_is(record)) { /* of no interest to anybody but its gateway, which knows */
+        metric_add_labelled(METRIC_CANARY_OUTCOMES, outcome->kind, 1);
+        return;
+    }
     ledger->events.outcome(ledger->arg, outcome);
     if (outcome->kind == OUTCOME_ACKED || outcome->kind == OUTCOME_WRITTEN)
         metric_observe(METRIC_DELIVERY_TIME, (loop_now_ms(ledger->loop) - record->consumed_ms) * 1000);

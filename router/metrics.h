@@ -8,6 +8,12 @@
 #define ROUTER_METRIC_LIST(X)                                                                                          \
     X(TARGETS, METRIC_COUNTER, "herald_router_targets_total", "Targets of records that could be addressed.", NULL,     \
       NULL)                                                                                                            \
+    X(CANARIES, METRIC_COUNTER, "herald_router_canaries_total",                                                        \
+      "Targets that are gateways' own canaries; they are not in targets_total and outcomes_total.", NULL, NULL)        \
+    X(CANARY_OUTCOMES, METRIC_COUNTER, "herald_router_canary_outcomes_total", "Their outcomes, by kind.", "outcome",   \
+      outcome_labels)                                                                                                  \
+    X(CANARY_REQUESTS, METRIC_COUNTER, "herald_router_canary_requests_total", "Canaries that gateways asked for.",     \
+      "result", canary_labels)                                                                                         \
     X(TARGETS_ABANDONED, METRIC_COUNTER, "herald_router_targets_abandoned_total",                                      \
       "Targets given up without an outcome: their partition was taken away.", NULL, NULL)                              \
     X(TARGETS_IN_FLIGHT, METRIC_GAUGE, "herald_router_targets_in_flight",                                              \
@@ -121,6 +127,6 @@ enum router_metric {
 
 extern const struct metric router_metrics[];
 /* In the order of enum miss (entry.h), Herald__V1__ResultKind, enum upstream_answer (upstream.h). */
-extern const char *const miss_labels[], *const result_labels[], *const upstream_labels[];
+extern const char *const miss_labels[], *const result_labels[], *const upstream_labels[], *const canary_labels[];
 
 #endif

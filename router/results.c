@@ -42,6 +42,8 @@ static void on_envelope(void *arg, const void *bytes, size_t len)
         results->events.result(results->arg, number, envelope->results[i]);
     for (size_t i = 0; i < envelope->n_upstreams; i++)
         results->events.upstream(results->arg, number, generation, envelope->upstreams[i]);
+    for (size_t i = 0; i < envelope->n_canaries; i++)
+        results->events.canary(results->arg, envelope->canaries[i]);
     for (size_t i = 0; i < envelope->n_box_fates; i++)
         results->events.box_fate(results->arg, number, envelope->box_fates[i]);
 }

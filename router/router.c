@@ -8,6 +8,7 @@
 #include "common/log.h"
 #include "common/members.h"
 #include "router/audit_report.h"
+#include "router/canary.h"
 #include "router/dispatch.h"
 #include "router/metrics.h"
 #include "router/outcome.h"
@@ -118,6 +119,14 @@ static void on_upstream(void *arg, uint32_t number, uint64_t generation, const H
     upstream_take(router->upstream, number, generation, message);
 }
 
+static void on_canary(void *arg, const Herald__V1__CanaryRequest *request)
+{
+    struct router *router = arg;
+    MAGIC_CHECK(router, ROUTER_MAGIC);
+    if (router->stop_ms == 0)
+        canary_produce(router->producer, router->settings->source.topic, request);
+}
+
 static void on_box_fate(void *arg, uint32_t number, const Herald__V1__BoxFate *fate)
 {
     struct router *router = arg;
@@ -170,7 +179,7 @@ static void fill_lease(void *arg, Herald__V1__Lease *lease)
         lease->load_permille = (uint32_t)((used_us - router->cpu_us) * 1000 / (now_us - router->cpu_at_us));
     router->cpu_at_us = now_us;
     router->cpu_us = used_us;
-    lease->messages_in = metric_get(METRIC_RECORDS);
+    lease->messages_in = metric_get(METRIC_RECORDS) - metric_get(METRIC_CANARIES);
     lease->messages_out = metric_get_labelled(METRIC_OUTCOMES, OUTCOME_ACKED) +
                           metric_get_labelled(METRIC_OUTCOMES, OUTCOME_WRITTEN);
     lease->draining = router->stop_ms != 0;
@@ -317,7 +326,7 @@ static void make_lease(struct router *router)
 
 static enum err start(struct router *router)
 {
-    static const struct results_events inbox_events = {on_result, on_upstream, on_box_fate};
+    static const struct results_events inbox_events = {on_result, on_upstream, on_canary, on_box_fate};
     static const struct members_events member_events = {on_joined, on_gone};
     const struct router_settings *s = router->settings;
     enum err err = admin_new(router->loop, s->daemon.admin_listen, is_ready, router, &router->admin);

@@ -100,7 +100,9 @@ class Cluster:
             port = self.ports["gateway"] + i
             return dict(common, **{
                 "gateway.node": f"gw{i + 1}", "gateway.workers": self.workers, "ws.listen": f"0.0.0.0:{port}",
-                "ws.url": f"ws://127.0.0.1:{port}/ws", "auth.secret": self.secret})
+                "ws.url": f"ws://127.0.0.1:{port}/ws", "auth.secret": self.secret,
+                # without routers nothing comes through, and a gateway would never be ready
+                "canary.enabled": "true" if self.counts["router"] else "false"})
         common["kafka.brokers"] = self.broker.address
         if kind == "router":
             return dict(common, **{"router.node": f"rt{i + 1}"})

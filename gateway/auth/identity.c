@@ -2,6 +2,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 /* Bytes of the UTF-8 sequence at `at`, 0 when it is none; code_r is what it stands for. */
 static size_t utf8_at(const unsigned char *at, size_t len, uint32_t *code_r)
@@ -42,6 +43,8 @@ const char *identity_check_user(const char *user, size_t len)
 {
     if (len == 0)
         return "the user id is empty";
+    if (len >= sizeof CANARY_USER_PREFIX - 1 && memcmp(user, CANARY_USER_PREFIX, sizeof CANARY_USER_PREFIX - 1) == 0)
+        return "user ids that begin with " CANARY_USER_PREFIX " are taken";
     return len > USER_LEN_MAX ? "the user id is longer than 128 bytes" : check_text(user, len, true);
 }
 

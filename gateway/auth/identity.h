@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Ids that are not for people: link/canary.h. */
+#define CANARY_USER_PREFIX "~canary-"
 enum { USER_LEN_MAX = 128, DEVICE_LEN_MAX = 64 };
 
 struct identity {
@@ -13,7 +15,7 @@ struct identity {
 };
 
 /* NULL when fit, else what is wrong with it. Not empty, at most so many bytes, valid UTF-8, no control characters; in
- * users no braces either: the user is the hash tag of Redis keys. */
+ * users no braces either: the user is the hash tag of Redis keys; and no canary's name. */
 const char *identity_check_user(const char *user, size_t len);
 const char *identity_check_device(const char *device, size_t len);
 

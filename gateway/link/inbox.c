@@ -18,6 +18,7 @@ struct inbox {
     struct returns *returns;
     struct upstream *upstream;
     struct sessions *sessions;
+    struct canary *canary;
     struct push_frame frame;
 };
 
@@ -27,6 +28,34 @@ static void refused(enum link_refusal why, const char *from)
     log_limited(LOG_WARN, "envelope refused", F_STR("why", link_refusal_names[why]), F_STR("from", from));
 }
 
+static uint32_t deliver_canary(struct inbox *inbox, const Herald__V1__Delivery *delivery, struct pending *p)
+{
+    const struct session_result acked = {
+        .kind = HERALD__V1__RESULT_KIND__RESULT_ACKED, .reason = "", .device = "canary"};
+    canary_take(inbox->canary, delivery);
+    returns_report(inbox->returns, p, &acked);
+    return 1;
+}
+
+static uint32_t deliver_to(struct inbox *inbox, const Herald__V1__Delivery *delivery, const Herald__V1__Target *target,
+                           struct pending *p)
+{
+    const struct addressee to = {target->user, target->device, target->connection, target->run, target->run_index};
+    if (delivery->kind == HERALD__V1__KIND__KIND_BROADCAST)
+        return sessions_broadcast(inbox->sessions, &inbox->frame, p);
+    if (canary_is_user(inbox->canary, target->user))
+        return deliver_canary(inbox, delivery, p);
+    return sessions_deliver(inbox->sessions, &inbox->frame, &to, p);
+}
+
+static void poke(struct inbox *inbox, const Herald__V1__Poke *p)
+{
+    if (canary_is_user(inbox->canary, p->user))
+        canary_poke(inbox->canary);
+    else
+        sessions_poke(inbox->sessions, p->user, p->device);
+}
+
 static void deliver(struct inbox *inbox, struct peer *peer, const Herald__V1__Delivery *delivery)
 {
     bool is_broadcast = delivery->kind == HERALD__V1__KIND__KIND_BROADCAST;
@@ -34,11 +63,8 @@ static void deliver(struct inbox *inbox, struct peer *peer, const Herald__V1__De
     metric_add(METRIC_DELIVERIES, delivery->n_targets);
     for (size_t i = 0; i < delivery->n_targets; i++) {
         const Herald__V1__Target *target = delivery->targets[i];
-        const struct addressee to = {target->user, target->device, target->connection, target->run, target->run_index};
         struct pending *p = returns_expect(inbox->returns, peer, target, is_broadcast);
-        uint32_t count = is_broadcast ? sessions_broadcast(inbox->sessions, &inbox->frame, p)
-                                      : sessions_deliver(inbox->sessions, &inbox->frame, &to, p);
-        pending_seal(p, count);
+        pending_seal(p, deliver_to(inbox, delivery, target, p));
     }
 }
 
@@ -58,7 +84,7 @@ static void take(struct inbox *inbox, const Herald__V1__Envelope *e)
     for (size_t i = 0; i < e->n_deliveries; i++)
         deliver(inbox, peer, e->deliveries[i]);
     for (size_t i = 0; i < e->n_pokes; i++)
-        sessions_poke(inbox->sessions, e->pokes[i]->user, e->pokes[i]->device);
+        poke(inbox, e->pokes[i]);
     for (size_t i = 0; i < e->n_withdrawals; i++)
         sessions_withdraw(inbox->sessions, e->withdrawals[i]->user, e->withdrawals[i]->id);
     for (size_t i = 0; i < e->n_upstream_results; i++)
@@ -115,8 +141,9 @@ uint16_t inbox_port(const struct inbox *inbox)
 }
 
 void inbox_start(struct inbox *inbox, struct peers *peers, struct returns *returns, struct upstream *upstream,
-                 struct sessions *sessions)
+                 struct sessions *sessions, struct canary *canary)
 {
+    inbox->canary = canary;
     inbox->peers = peers;
     inbox->returns = returns;
     inbox->upstream = upstream;

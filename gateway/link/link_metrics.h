@@ -20,6 +20,16 @@
     X(FULL, "full") /* link.upstream_max are under way, or the lane is full */                                         \
     X(LATE, "late") /* an answer that nobody waits for any more */
 
+#define CANARY_EVENT_LIST(X)                                                                                           \
+    X(SENT, "sent")     /* asked of a router */                                                                        \
+    X(UNSENT, "unsent") /* the lane to that router took nothing */                                                     \
+    X(PASSED, "passed")                                                                                                \
+    X(STORED, "stored") /* it went to the mailbox */                                                                   \
+    X(LATE, "late")     /* repeated, of an earlier life, or after the time-out */
+
+#define X(name, text) CANARY_EVENT_##name,
+enum canary_event { CANARY_EVENT_LIST(X) CANARY_EVENT_COUNT };
+#undef X
 #define X(name, text) LINK_REFUSAL_##name,
 enum link_refusal { LINK_REFUSAL_LIST(X) LINK_REFUSAL_COUNT };
 #undef X
@@ -27,7 +37,8 @@ enum link_refusal { LINK_REFUSAL_LIST(X) LINK_REFUSAL_COUNT };
 enum upstream_outcome { UPSTREAM_OUTCOME_LIST(X) UPSTREAM_OUTCOME_COUNT };
 #undef X
 
-extern const char *const result_kind_names[], *const link_refusal_names[], *const upstream_outcome_names[];
+extern const char *const result_kind_names[], *const link_refusal_names[], *const upstream_outcome_names[],
+                                                                               *const canary_event_names[];
 
 #define LINK_METRIC_LIST(X)                                                                                            \
     X(LINK_ENVELOPES_IN, METRIC_COUNTER, "herald_gateway_link_envelopes_received_total", "Envelopes from routers.",    \
@@ -51,6 +62,14 @@ extern const char *const result_kind_names[], *const link_refusal_names[], *cons
     X(BOX_FATES_LOST, METRIC_COUNTER, "herald_gateway_box_fates_lost_total",                                           \
       "Ends of mailbox entries that no router could be told: their late outcomes are missing.", NULL, NULL)            \
     X(UPSTREAMS, METRIC_COUNTER, "herald_gateway_upstream_total", "Messages of clients to the business.", "outcome",   \
-      upstream_outcome_names)
+      upstream_outcome_names)                                                                                          \
+    X(CANARIES, METRIC_COUNTER, "herald_gateway_canaries_total", "Messages of the worker to itself, through Kafka.",   \
+      "event", canary_event_names)                                                                                     \
+    X(CANARY_PASSING, METRIC_GAUGE, "herald_gateway_canary_passing",                                                   \
+      "1 while a canary came through within canary.timeout, or canaries are off.", NULL, NULL)                         \
+    X(CANARY_AGE, METRIC_GAUGE, "herald_gateway_canary_age_seconds",                                                   \
+      "Since the last canary came through; 0 before the first.", NULL, NULL)                                           \
+    X(CANARY_LATENCY, METRIC_HISTOGRAM, "herald_gateway_canary_latency_seconds",                                       \
+      "The whole way of a canary: router, Kafka, router, and back here.", NULL, NULL)
 
 #endif

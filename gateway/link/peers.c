@@ -160,6 +160,15 @@ bool peer_put_upstream(struct peer *peer, const Herald__V1__Upstream *upstream)
     return true;
 }
 
+bool peer_put_canary(struct peer *peer, const Herald__V1__CanaryRequest *request)
+{
+    if (!can_collect(peer))
+        return false;
+    link_put_canary(&peer->out, request);
+    collected(peer);
+    return true;
+}
+
 bool peer_put_box_fate(struct peer *peer, const Herald__V1__BoxFate *fate)
 {
     if (!can_collect(peer))

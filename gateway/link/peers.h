@@ -51,6 +51,7 @@ void peer_unref(struct peer **peer);
 /* False: the router is gone, or was not reached for too long; nothing was taken. */
 bool peer_put_result(struct peer *peer, const Herald__V1__Result *result);
 bool peer_put_upstream(struct peer *peer, const Herald__V1__Upstream *upstream);
+bool peer_put_canary(struct peer *peer, const Herald__V1__CanaryRequest *request);
 bool peer_put_box_fate(struct peer *peer, const Herald__V1__BoxFate *fate);
 
 #endif
