@@ -21,7 +21,10 @@
     X(BOX_APPEND, box_append)         /* spill in order, once per source position; returns the live routes */          \
     X(BOX_ACK, box_ack)               /* remove acknowledged entries; empty -> gone */                                 \
     X(SOURCE_BEGIN, source_begin)     /* which owner of a partition is the newer one */                                \
-    X(DEDUP_CLAIM, dedup_claim)       /* a producer-given id, by the source position that came first */
+    X(DEDUP_CLAIM, dedup_claim)       /* a producer-given id, by the source position that came first */                \
+    X(HANDOVER_ADD, handover_add)     /* a mailbox to be handed over */                                                \
+    X(HANDOVER_CLAIM, handover_claim) /* those that are due */                                                         \
+    X(HANDOVER_END, handover_end)
 
 enum redis_script {
 #define X(name, file) REDIS_SCRIPT_##name,

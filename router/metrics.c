@@ -13,6 +13,8 @@ const char *const miss_labels[] = {
 
 const char *const result_labels[] = {"unknown", "written", "acked", "not_here", "closed", "refused", NULL};
 
+const char *const handover_labels[] = {"noted", "lost", "failed", "published", "expired", NULL};
+
 const char *const canary_labels[] = {"produced", "failed", NULL};
 
 const char *const upstream_labels[] = {

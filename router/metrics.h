@@ -116,6 +116,10 @@
       "Of these, those still under way, counted one by one.", "partition", NULL)                                       \
     X(AUDIT_IMBALANCE, METRIC_GAUGE, "herald_router_audit_imbalance",                                                  \
       "What does not add up, over all partitions: anything but 0 is a fault of Herald.", NULL, NULL)                   \
+    X(HANDOVERS, METRIC_COUNTER, "herald_router_handovers_total",                                                      \
+      "Hand-over: mailboxes noted or lost (no room, Redis away) or failed (tried again), messages published or "       \
+      "expired.",                                                                                                      \
+      "event", handover_labels)                                                                                        \
     X(REDIS_UP, METRIC_GAUGE, "herald_router_redis_up", "1 while Redis answers.", NULL, NULL)
 
 enum router_metric {
@@ -127,6 +131,8 @@ enum router_metric {
 
 extern const struct metric router_metrics[];
 /* In the order of enum miss (entry.h), Herald__V1__ResultKind, enum upstream_answer (upstream.h). */
-extern const char *const miss_labels[], *const result_labels[], *const upstream_labels[], *const canary_labels[];
+extern const char *const miss_labels[], *const result_labels[], *const upstream_labels[], *const canary_labels[],
+                                                                                              *const handover_labels[];
+enum handover_event { HANDOVER_NOTED, HANDOVER_LOST, HANDOVER_FAILED, HANDOVER_PUBLISHED, HANDOVER_EXPIRED };
 
 #endif

@@ -40,6 +40,7 @@ struct router {
     struct upstream *upstream;
     struct source *source;
     struct audit_report *audit_report;
+    struct handover *handover; /* NULL: not enabled */
     struct members *members;
     struct lease *lease;
     struct loop_timer *stop_timer;
@@ -54,6 +55,8 @@ static void on_outcome(void *arg, const struct outcome *outcome)
 {
     struct router *router = arg;
     outcome_report(router->outcomes, outcome);
+    if (outcome->kind == OUTCOME_STORED && router->handover)
+        handover_note(router->handover, outcome->user, outcome->device);
 }
 
 static void on_full(void *arg)
@@ -302,6 +305,10 @@ static enum err make_kafka_side(struct router *router)
                                                       .publish_all = s->source.outcomes == 1,
                                                       .publishing_max = (uint32_t)s->source.outcomes_max};
     router->outcomes = outcome_log_new(router->loop, router->producer, &outcome_settings);
+    if (s->handover.is_enabled) {
+        kafka_ensure_topic(router->producer, s->handover.topic, (int32_t)s->source.partitions);
+        router->handover = handover_new(router->loop, router->redis, router->producer, &s->handover, s->box_ttl_ms);
+    }
     router->upstream = upstream_new(router->producer, dispatch_lanes(router->dispatch), s->source.upstream_topic,
                                     (uint32_t)s->upstreams_max);
     return source_new(router->loop, &s->kafka, &s->source, router->producer, router->outcomes, &events, router,
@@ -419,6 +426,8 @@ void router_free(struct router **router_p)
         source_stop(router->source);
     lease_free(&router->lease);
     members_free(&router->members);
+    if (router->handover)
+        handover_stop(router->handover);
     redis_free(&router->redis);
     if (router->dispatch) {
         dispatch_abandon_all(router->dispatch);
@@ -428,6 +437,7 @@ void router_free(struct router **router_p)
     source_free(&router->source);
     upstream_free(&router->upstream);
     outcome_log_free(&router->outcomes);
+    handover_free(&router->handover);
     results_free(&router->results);
     dispatch_free(&router->dispatch);
     bus_free(&router->bus);

@@ -9,6 +9,7 @@
 #include "common/option.h"
 #include "common/priority.h"
 #include "common/redis.h"
+#include "router/handover.h"
 #include "router/source.h"
 
 struct router_settings {
@@ -32,6 +33,7 @@ struct router_settings {
     struct redis_options redis;
     struct kafka_options kafka;
     struct source_options source;
+    struct handover_settings handover;
 };
 
 extern const struct option router_options[];
