@@ -204,6 +204,28 @@ static void test_newer_register_wins_and_kicks(void **state)
     assert_string_equal(heard.bytes, "herald:kick:gw1-0=42\nweb\n7 100;herald:kick:gw1-0=end;");
 }
 
+/* Both began while Redis was away: by when they began, not by when they got through. */
+static void test_late_registration_counts_from_its_beginning(void **state)
+{
+    (void)state;
+    assert_int_equal(number(REGISTER("web", "gw2-0", "200", "1", "-1000", "300000", "1000000"), 2), 1);
+    buf_clear(&heard);
+    assert_int_equal(number(REGISTER("web", "gw1-0", "100", "7", "-60000", "300000", "1000000"), 2), 0);
+    assert_true(!strncmp(ASKED("HGET", "herald:route:{42}", "web"), "gw2-0 200 1 ", 12));
+    ASKED("PUBLISH", "herald:kick:gw1-0", "end");
+    TURN_UNTIL(loop, !strcmp(heard.bytes, "herald:kick:gw1-0=end;")); /* nobody else was told */
+    ASKED("FLUSHALL");
+    assert_int_equal(number(REGISTER("web", "gw1-0", "100", "7", "-60000", "300000", "1000000"), 2), 1);
+    const char *answer = REGISTER("web", "gw2-0", "200", "1", "-1000", "300000", "1000000");
+    assert_int_equal(number(answer, 2), 1);
+    TURN_UNTIL(loop, strstr(heard.bytes, "herald:kick:gw1-0=42\nweb\n7 100;"));
+    /* the first life's own time is what it has from then on */
+    char since[24];
+    snprintf(since, sizeof since, "%lld", number(answer, 0));
+    assert_int_equal(number(REGISTER("web", "gw2-0", "200", "1", since, "300000", "1000000"), 0),
+                     strtoll(since, NULL, 10));
+}
+
 static void test_registers_after_flush_settle_in_any_order(void **state)
 {
     (void)state;
@@ -591,6 +613,7 @@ int main(void)
         TEST(test_register_and_remove),
         TEST(test_stale_remove_after_newer_register),
         TEST(test_newer_register_wins_and_kicks),
+        TEST(test_late_registration_counts_from_its_beginning),
         TEST(test_registers_after_flush_settle_in_any_order),
         TEST(test_refresh),
         TEST(test_register_sees_both_boxes),

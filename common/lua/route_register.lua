@@ -1,7 +1,8 @@
 -- A session opens, or registers again after Redis lost its route.
 -- KEYS: herald:route:{user}, herald:devices:{user}, herald:box:{user}, herald:box:{user}:<device>
--- ARGV: device, instance, generation, connection, since ("0": a new session, Redis gives the time; else the time it
---       was given before), route ttl in ms, devices ttl in ms
+-- ARGV: device, instance, generation, connection, since, route ttl in ms, devices ttl in ms
+-- since "0": a session that begins now, Redis gives the time. "-<ms>": never registered either, but it began that long
+--       ago (Redis was away), so one that began after it wins. Else the time it was given before.
 -- Reply: [since, entries in both boxes, 1 owner | 0 not]. Not the owner: a newer session of this device is there;
 --        nothing was written, since is the newer one's, and the caller closes with 4409.
 -- Route value: "<instance> <generation> <connection> <since in ms>". An older session of this device that is
@@ -26,8 +27,13 @@ if since == 0 then
     if is_other then
         since = math.max(now, tonumber(other_since) + 1)
     end
-elseif is_other and tonumber(other_since) > since then
-    return {tonumber(other_since), 0, 0}
+else
+    if since < 0 then
+        since = now + since
+    end
+    if is_other and tonumber(other_since) > since then
+        return {tonumber(other_since), 0, 0}
+    end
 end
 redis.call('HSET', KEYS[1], ARGV[1],
            string.format('%s %s %s %.0f', ARGV[2], ARGV[3], ARGV[4], since))

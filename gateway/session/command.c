@@ -43,6 +43,11 @@ void command_add_uint(struct command *command, uint64_t value)
     add_made(command, "%" PRIu64, value);
 }
 
+void command_add_int(struct command *command, int64_t value)
+{
+    add_made(command, "%" PRId64, value);
+}
+
 void command_add_stream_id(struct command *command, const struct stream_id *id)
 {
     add_made(command, "%" PRIu64 "-%" PRIu64, id->ms, id->n);

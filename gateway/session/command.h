@@ -23,6 +23,7 @@ void command_init(struct command *command);
 /* The text is borrowed. */
 void command_add(struct command *command, const char *text);
 void command_add_uint(struct command *command, uint64_t value);
+void command_add_int(struct command *command, int64_t value);
 void command_add_stream_id(struct command *command, const struct stream_id *id);
 /* "herald:<noun>:{<user>}", and with a device ":<device>" behind. */
 void command_add_key(struct command *command, const char *noun, const struct session *s, bool has_device);

@@ -40,6 +40,13 @@ static void schedule_refresh(struct session *s)
     schedule(s, third - third / 5, third / 5);
 }
 
+/* As route_register wants it: the time Redis gave, or before that how long ago the session began, so that the last to
+ * come wins, not the last to get through. */
+static int64_t since(const struct session *s)
+{
+    return s->since_ms > 0 ? (int64_t)s->since_ms : -(int64_t)(loop_now_ms(s->sessions->loop) - s->begun_ms);
+}
+
 /* KEYS and the first ARGVs of route_register and route_refresh. */
 static void begin(struct command *command, const struct session *s)
 {
@@ -52,7 +59,7 @@ static void begin(struct command *command, const struct session *s)
     command_add(command, s->sessions->instance);
     command_add_uint(command, s->sessions->generation);
     command_add_uint(command, conn_id(s->conn));
-    command_add_uint(command, s->since_ms);
+    command_add_int(command, since(s));
     command_add_uint(command, (uint64_t)s->sessions->settings.route_ttl_ms);
     command_add_uint(command, (uint64_t)s->sessions->settings.devices_ttl_ms);
 }
@@ -109,6 +116,8 @@ static void on_registered(void *arg, enum err err, const struct redis_reply *rep
 void routes_register(struct session *s)
 {
     struct command command;
+    if (conn_state(s->conn) == CONN_CLOSING)
+        return; /* session_end() is to come: it must not take the place of one that lives */
     begin(&command, s);
     session_ref(s);
     enum err err = redis_script(s->sessions->redis, REDIS_SCRIPT_ROUTE_REGISTER, on_registered, s, 4, command.count,

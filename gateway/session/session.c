@@ -31,6 +31,7 @@ struct session *session_new(struct sessions *sessions, struct conn *conn, const 
     s->state = SESSION_REGISTERING;
     s->sessions = sessions;
     s->conn = conn;
+    s->begun_ms = loop_now_ms(sessions->loop);
     s->device_len = (uint8_t)device_len;
     memcpy(s->device, identity->device, device_len + 1);
     wheel_entry_init(&s->refresh);

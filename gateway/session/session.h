@@ -48,6 +48,7 @@ struct session {
     struct drain *drain;        /* NULL while live */
     struct runs runs;           /* taken live */
     uint64_t seq;               /* the last one given */
+    uint64_t begun_ms;          /* by the loop's clock */
     uint64_t since_ms;          /* by Redis' clock, at the first registration; 0 before */
     struct wheel_entry refresh; /* of the route */
     struct wheel_entry expiry;  /* of the token */

@@ -175,6 +175,21 @@ def test_route_of_a_session_that_ended_while_redis_was_away(broken, user):
     wait_for(lambda: redis_is_up(broken) == 4, 10, "all workers are back")
 
 
+def test_last_to_connect_wins_also_while_redis_is_away(broken, user):
+    """They register in any order when Redis is back."""
+    names, redis = [user() for _ in range(12)], broken.cluster.redis.process
+    redis.stop()
+    wait_for(lambda: redis_is_up(broken) == 0, 15, "the workers see that Redis is away")
+    older = [broken.connect(name, "phone", gateway=0) for name in names]
+    newer = [broken.connect(name, "phone", gateway=1) for name in names]
+    redis.start()
+    for client in older:
+        assert client.wait_closed(20) == 4409
+    wait_for(lambda: redis_is_up(broken) == 4, 10, "all workers are back")
+    for name, client in zip(names, newer):
+        client.push(broken.push({"user": name}))
+
+
 def redis_is_up(world):
     """How many workers have their connection to Redis."""
     from urllib.request import urlopen
