@@ -256,6 +256,44 @@ class Flush(Fault):
         world.ledger.wiped(boxes)
 
 
+class RefusedWrites(Fault):
+    """Redis lives, answers, and takes no write: out of memory, or (as with a full disk) not safe to."""
+
+    kind, weight, targets = "redis refuses writes", 4, ("redis",)
+
+    def __init__(self, rng):
+        self.option, self.value, self.normal = rng.choice((("maxmemory", 1, 0), ("min-replicas-to-write", 1, 0)))
+        self.duration = pause_length(rng)
+
+    def inject(self, world):
+        world.stage.redis().config_set(self.option, self.value)
+
+    def undo(self, world):
+        world.stage.redis().config_set(self.option, self.normal)
+
+
+class ClockJump(Fault):
+    """The wall clock of one process is wrong for a while, and then right again."""
+
+    weight = 5
+
+    def __init__(self, rng):
+        self.targets = (rng.choice(ROUTERS + GATEWAYS + REGISTRIES + ("redis",)),)
+        self.kind = "clock of " + self.targets[0].split("-")[0]
+        self.seconds = rng.choice((-1, 1)) * rng.choice((rng.uniform(0.2, 2), rng.uniform(2, 20), rng.uniform(20, 400)))
+        self.duration = rng.uniform(0.5, 8)
+
+    def inject(self, world):
+        world.ledger.skew_ms = max(world.ledger.skew_ms, abs(self.seconds) * 1000)
+        world.stage.clocks.set(self.targets[0], self.seconds)
+
+    def undo(self, world):
+        world.stage.clocks.set(self.targets[0], 0)
+
+    def __str__(self):
+        return f"{self.kind.replace(self.targets[0].split('-')[0], self.targets[0])} wrong by {self.seconds:.1f} s for {self.duration:.1f} s"
+
+
 class Cut(Fault):
     """Packets between two processes are dropped, in both directions or in one; both live on and nobody is told."""
 
@@ -386,10 +424,11 @@ class Move(ClientFault):
 
 KINDS = (KillWorker, KillGateway, KillRouter, KillRegistry, KillRedis, KillKafka, StopWorker, StopGateway, StopRouter,
          StopRegistry, StopRedis, StopKafka, RestartGateway, RestartRouter, RestartRegistry, RestartRedis, RestartKafka,
-         Rolling, Flush, Slow, Mute, Away, Flap, Storm, Move)
+         Rolling, Flush, RefusedWrites, Slow, Mute, Away, Flap, Storm, Move)
 
 
 NETWORK_KINDS = (Cut, Lossy)
+CLOCK_KINDS = (ClockJump,)
 
 
 def draw(rng, kinds):

@@ -36,7 +36,7 @@ def judge_outcomes(ledger, m):
         kind = outcome["outcome"]
         if kind == "acked" and not m.acked:
             ledger.violate("outcome wrong", f"acked, and no client did: {m}", m.user)
-        if kind == "expired" and outcome["_at"] * 1000 < m.expires_ms - CLOCK_SLACK_MS:
+        if kind == "expired" and outcome["_at"] * 1000 < m.expires_ms - CLOCK_SLACK_MS - ledger.skew_ms:
             ledger.violate("outcome wrong", f"expired too early: {m}", m.user)
         if not m.position.endswith("/None") and outcome.get("offset") != "herald.push/" + m.position:
             ledger.violate("outcome wrong", f"source {outcome.get('offset')} of {m}", m.user)
@@ -59,6 +59,7 @@ def judge_all(ledger):
             ledger.counts["volatile"] += m.kind == VOLATILE
         ledger.open.clear()
         ledger.letters.clear()
+        ledger.skew_ms = 0
         ledger.trouble[:] = ledger.trouble[-50:]
 
 
@@ -81,7 +82,7 @@ def judge_boxes(ledger, absent, boxes):
     with ledger.lock:
         for user in absent:
             waiting = [m for m in ledger.open.values() if m.user == user and m.position and m.is_durable() and
-                       not (m.acked or m.wiped or m.is_expired(CLOCK_SLACK_MS))]
+                       not (m.acked or m.wiped or m.is_expired(CLOCK_SLACK_MS + ledger.skew_ms))]
             held = {flow: ids for (owner, flow), ids in boxes.items() if owner == user}
             for m in waiting:
                 if m.id not in held.get(m.flow, ()):

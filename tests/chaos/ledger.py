@@ -60,6 +60,7 @@ class Ledger:
         self.letters = set()  # ids of records that are in the dead-letter topic
         self.trouble = []   # (from, to, what): times in which redelivery is allowed
         self.counts = collections.Counter()
+        self.skew_ms = 0    # by which a clock was wrong since the last reckoning
 
     # --- notes ---
 

@@ -248,14 +248,14 @@ def arguments():
     args = parser.parse_args()
     names = [name for name in args.only.split(",") if name]
     args.has_network = not args.no_network and network.enter()
-    kinds = faults.KINDS + (faults.NETWORK_KINDS if args.has_network else ())
+    kinds = faults.KINDS + faults.CLOCK_KINDS + (faults.NETWORK_KINDS if args.has_network else ())
     args.kinds = [k for k in kinds if not names or kind_name(k) in names]
     return args
 
 
 def kind_name(kind):
     name = kind(random.Random(1)).kind
-    return "cut" if name.startswith("cut ") else name
+    return next((short for short in ("cut", "clock") if name.startswith(short + " ")), name)
 
 
 def run(world, args, report):

@@ -10,6 +10,7 @@ import time
 import redis
 
 from cluster import Cluster, _is_free, PORTS
+from clocks import Clocks
 from network import Network
 from process import StartError
 
@@ -46,33 +47,38 @@ def port_offset(seed):
     raise StartError("no free ports")
 
 
-class GroupedCluster(Cluster):
-    """Each process with a group id of its own, where the network can be cut."""
+class PreparedCluster(Cluster):
+    """Each process with what faults need of it: a clock of its own, a group id of its own to cut the network by."""
 
-    network = None
+    prepare = None
 
     def add(self, kind):
         daemon, known = super().add(kind)
-        if self.network:
-            self.network.give_group(daemon.name, daemon.process)
+        self.prepare(daemon.name, daemon.process)
         return daemon, known
 
 
 class Stage:
     def __init__(self, folder, ledger, seed, settings=None, has_network=False, appendfsync="always"):
         self.ledger, self.folder = ledger, folder
-        self.cluster = GroupedCluster(folder, gateways=2, workers=2, routers=2, registries=2, broker="kafka",
+        self.cluster = PreparedCluster(folder, gateways=2, workers=2, routers=2, registries=2, broker="kafka",
                                assignments=dict(SETTINGS, **(settings or {})), port_offset=port_offset(seed))
         argv = self.cluster.redis.process.argv
         argv[argv.index("--appendfsync") + 1] = appendfsync
-        self.network = Network(self)
-        if has_network:
-            self.cluster.network = self.network
-            for name in ("redis", "kafka"):
-                self.network.give_group(name, self.processes()[name])
+        self.network = Network(self) if has_network else None
+        self.clocks = Clocks(self.cluster.folder)
+        self.cluster.prepare = self._prepare
+        for name in ("redis", "kafka"):
+            self._prepare(name, self.processes()[name])
         self.held, self.ordered, self.lock, self.stopping = set(), set(), threading.Lock(), threading.Event()
         self.exits = []
         self.supervisor = threading.Thread(target=self._supervise, daemon=True)
+
+    def _prepare(self, name, process):
+        if name != "kafka":  # the broker's clock is its machine's; only ours and Redis' are tried
+            self.clocks.give(name, process)
+        if self.network:
+            self.network.give_group(name, process)
 
     def up(self):
         self.cluster.up()
