@@ -187,7 +187,8 @@ class Report:
             self.dump(Violation("slow", f"{last} was the last, after {seconds:.1f} s", last), f"slow-{self.told_slow}.txt")
 
     def violations(self):
-        """Dumps the new ones. True when there were any."""
+        """Dumps the new ones, the first of each kind. True when there were any."""
+        self.of_kind.clear()
         new = self.world.ledger.violations[self.told:]
         for violation in new:
             self.told += 1
