@@ -6,6 +6,7 @@ import time
 import pytest
 
 from conftest import World
+from test_registry import wait_for
 
 
 @pytest.mark.core
@@ -101,6 +102,7 @@ def test_dlq_replay_needs_leave(tmp_path):
     try:
         refused = world.ctl("dlq", "replay", check=False)
         assert refused.returncode == 2 and "api.write" in refused.stderr
+        wait_for(lambda: world.ctl("dlq", "list", check=False).returncode != 3, 20, "the topic is there")
         assert world.ctl("dlq", "list", check=False).returncode == 1
     finally:
         world.down()
