@@ -32,13 +32,13 @@ gateway_SRCS += $(addprefix gateway/auth/, base64url.c jwt.c identity.c auth.c)
 gateway_SRCS += $(addprefix gateway/session/, session.c sessions.c once.c users.c login.c guest.c routes.c goodbyes.c expiry.c box.c letter.c runs.c drain.c command.c \
     unacked.c push_frame.c replies.c client_message.c handlers.c handle_auth.c handle_heartbeat.c handle_ack.c \
     handle_message.c session_metrics.c)
-gateway_SRCS += $(addprefix gateway/link/, inbox.c box_fates.c peers.c returns.c upstream.c pending.c link_metrics.c beat.c canary.c)
+gateway_SRCS += $(addprefix gateway/link/, fence.c inbox.c box_fates.c peers.c returns.c upstream.c pending.c link_metrics.c beat.c canary.c)
 gateway_SRCS += $(addprefix gateway/ws/, utf8.c frame.c accept_key.c http_status.c http_head.c query.c origin.c upgrade.c \
     ws_codec.c outq.c conn.c conn_close.c conn_http.c conn_io.c conn_fate.c conns.c)
 
 router_SRCS := $(addprefix router/, \
     main.c settings.c metrics.c router.c dispatch.c ledger.c spill.c flow.c inflight.c route.c resolver.c lane.c \
-    delivery.c mailbox.c results.c upstream.c dedup.c)
+    delivery.c mailbox.c results.c upstream.c dedup.c tenure.c)
 router_SRCS += $(addprefix router/, audit.c audit_report.c canary.c handover.c offline.c)
 router_SRCS += $(addprefix router/, each.c fanout.c lane_queue.c collapse.c)
 

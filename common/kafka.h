@@ -93,6 +93,11 @@ size_t kafka_record_headers(const struct kafka_record *record, struct kafka_head
 /* `offset` is the next one to read. Collected and committed asynchronously, at most every `commit_interval` (100 ms).
  */
 void kafka_commit(struct kafka_consumer *consumer, const char *topic, int32_t partition, int64_t offset);
+/* The next offset to read that Kafka is known to have for a partition held, since it was assigned; -1: none yet. */
+int64_t kafka_committed(struct kafka_consumer *consumer, int32_t partition);
+/* The generation of the group that this consumer is in; -1: in none at the moment. It grows with each rebalance, and
+ * whoever is assigned a partition later is in a higher one. Asks librdkafka's main thread (microseconds). */
+int32_t kafka_generation(struct kafka_consumer *consumer);
 void kafka_pause(struct kafka_consumer *consumer, const char *topic, int32_t partition);
 void kafka_resume(struct kafka_consumer *consumer, const char *topic, int32_t partition);
 /* Creates a topic when missing; logs what cannot be done. Asynchronous, needs a producer for its connection. */

@@ -173,6 +173,17 @@ void kafka_commit(struct kafka_consumer *consumer, const char *topic, int32_t pa
     kafka_group_want(&consumer->group, partition, offset);
 }
 
+int64_t kafka_committed(struct kafka_consumer *consumer, int32_t partition)
+{
+    const struct kafka_part *part = kafka_group_part(&consumer->group, partition);
+    return part && part->is_held ? part->known : -1;
+}
+
+int32_t kafka_generation(struct kafka_consumer *consumer)
+{
+    return kafka_group_generation(&consumer->group);
+}
+
 void kafka_pause(struct kafka_consumer *consumer, const char *topic, int32_t partition)
 {
     (void)topic;

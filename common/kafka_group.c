@@ -135,8 +135,12 @@ void kafka_group_committed(struct kafka_group *group, rd_kafka_resp_err_t err,
         const rd_kafka_topic_partition_t *at = &offsets->elems[i];
         rd_kafka_resp_err_t why = err != RD_KAFKA_RESP_ERR_NO_ERROR ? err : at->err;
         struct kafka_part *part = kafka_group_part(group, at->partition);
-        if (why == RD_KAFKA_RESP_ERR_NO_ERROR || !part || !part->is_held)
+        if (!part || !part->is_held)
             continue;
+        if (why == RD_KAFKA_RESP_ERR_NO_ERROR) {
+            part->known = at->offset > part->known ? at->offset : part->known;
+            continue;
+        }
         log_limited(LOG_WARN, "kafka offset not committed, trying again", F_STR("topic", at->topic),
                     F_INT("partition", at->partition), F_STR("why", rd_kafka_err2str(why)));
         part->sent = -1;
@@ -158,6 +162,32 @@ void kafka_group_want(struct kafka_group *group, int32_t partition, int64_t offs
 }
 
 /* --- rebalancing --- */
+
+/* librdkafka has no getter for it. What it writes the group's metadata as begins with this word and, in host order,
+ * the generation. */
+int32_t kafka_group_generation(struct kafka_group *group)
+{
+    static const char word[] = "CGMDv2:";
+    enum { WORD_LEN = sizeof word - 1 };
+    int32_t generation = -1;
+    size_t len = 0;
+    void *bytes = NULL;
+    rd_kafka_consumer_group_metadata_t *metadata = rd_kafka_consumer_group_metadata(group->handle);
+    if (!metadata)
+        return -1;
+    rd_kafka_error_t *error = rd_kafka_consumer_group_metadata_write(metadata, &bytes, &len);
+    rd_kafka_consumer_group_metadata_destroy(metadata);
+    if (error) {
+        rd_kafka_error_destroy(error);
+        return -1;
+    }
+    if (len >= WORD_LEN + sizeof generation && memcmp(bytes, word, WORD_LEN) == 0)
+        memcpy(&generation, (const char *)bytes + WORD_LEN, sizeof generation);
+    else
+        log_limited(LOG_ERROR, "the group's generation cannot be read from this librdkafka");
+    rd_kafka_mem_free(group->handle, bytes);
+    return generation;
+}
 
 static bool is_cooperative(struct kafka_group *group)
 {
@@ -184,7 +214,8 @@ static void assign(struct kafka_group *group, rd_kafka_topic_partition_list_t *p
         struct kafka_part *part = part_add(group, partition);
         if (!part)
             continue;
-        *part = (struct kafka_part){.is_held = true, .is_revoked = part->is_revoked, .wanted = -1, .sent = -1};
+        *part = (struct kafka_part){
+            .is_held = true, .is_revoked = part->is_revoked, .wanted = -1, .sent = -1, .known = -1};
         group->events.assigned(group->arg, group->topic, partition);
     }
 }

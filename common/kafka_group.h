@@ -15,6 +15,7 @@ struct kafka_part {
     uint64_t paused_ms; /* librdkafka was told so last */
     int64_t wanted;     /* next offset to read, as the owner says; -1: nothing to say */
     int64_t sent;       /* the last one sent off to be committed */
+    int64_t known;      /* the last one that the broker has */
 };
 
 struct kafka_group {
@@ -44,6 +45,8 @@ void kafka_group_took(struct kafka_group *group, int32_t partition);
 void kafka_group_want(struct kafka_group *group, int32_t partition, int64_t offset);
 /* Sends off what is wanted and not sent yet. */
 void kafka_group_commit(struct kafka_group *group);
+/* kafka_generation(). */
+int32_t kafka_group_generation(struct kafka_group *group);
 /* A commit's answer. */
 void kafka_group_committed(struct kafka_group *group, rd_kafka_resp_err_t err,
                            const rd_kafka_topic_partition_list_t *offsets);

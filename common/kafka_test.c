@@ -306,9 +306,12 @@ static void shares_partitions(void **state)
     wait_for(holds_all, &first);
     produce(0, 100);
     wait_count(&first, 100);
+    int32_t generation = kafka_generation(first.consumer);
+    assert_true(generation >= 0);
     reader_start(&second, "in", 0);
     produce(100, 200);
     wait_for(is_shared, both);
+    assert_true(kafka_generation(second.consumer) > generation); /* who is assigned a partition later is higher */
     produce(300, 400);
     wait_for(has_count, &(struct expected){&second, 1});
     kafka_consumer_free(&first.consumer);

@@ -31,5 +31,7 @@ void delivery_fill(const struct record *record, Herald__V1__Delivery *delivery)
     delivery->collapse = text(push->collapse);
     delivery->once = push->is_once;
     delivery->source = text(record->source);
+    delivery->life = record->life;
+    delivery->generation = record->generation;
     delivery->outcome = push->is_outcome_wanted;
 }

@@ -465,8 +465,16 @@ void dispatch_start_all(struct dispatch *d, struct entry *e)
 
 void dispatch_abandoned(struct dispatch *d, const struct record *record)
 {
+    struct outcome none = {.kind = OUTCOME_DROPPED};
+    struct entry *e;
     lanes_forget(d->lanes, record);
     lanes_flush(d->lanes); /* what is collected there still reads the record's bytes */
+    while ((e = spill_first_free(record))) {
+        if (e->item.place == FLOW_RUN)
+            spill_drop(d->spill, e);
+        else
+            leave(d, e, &none);
+    }
 }
 
 /* --- time --- */

@@ -48,8 +48,8 @@ void dispatch_accept(struct dispatch *d, struct record *record);
 void dispatch_result(struct dispatch *d, uint32_t number, const Herald__V1__Result *result);
 /* Redis is back: what waits for the mailbox or a claim is tried again at once. */
 void dispatch_redis_up(struct dispatch *d);
-/* The record has become an orphan: it is ended without an outcome when what is under way for it has come to its end.
- * Its bytes may go when this returns. */
+/* The record has become an orphan: its targets end now, without outcomes; those on their way into a mailbox when the
+ * answer is there. Its bytes may go when this returns. */
 void dispatch_abandoned(struct dispatch *d, const struct record *record);
 /* Everything unfinished, without outcomes: the process ends. The mailbox's connection must have been freed before. */
 void dispatch_abandon_all(struct dispatch *d);

@@ -58,6 +58,7 @@ struct entry {
     char *device;             /* its own copy of the device's name, where the record does not have it; else NULL */
     struct list slots;        /* by entry_link: attempts under way */
     struct list all_link;     /* of the dispatch */
+    struct list record_link;  /* of the record's targets */
     struct list stalled_link; /* the first of a run that waits for Redis */
     bool is_retried;          /* volatile: was resolved a second time */
     uint8_t miss;             /* enum miss: of the last attempt that failed */

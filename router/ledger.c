@@ -61,6 +61,7 @@ static void leave(struct ledger *ledger, struct record *record)
 void ledger_open(struct ledger *ledger, struct record *record)
 {
     record->user = (void *)(uintptr_t)1;
+    list_init(&record->targets);
     inflight_enter(ledger->inflight, record->cost);
 }
 
@@ -89,6 +90,7 @@ struct entry *ledger_add(struct ledger *ledger, struct record *record, struct pu
     list_init(&e->stalled_link);
     list_init(&e->claim.link);
     list_push(&ledger->all, &e->all_link);
+    list_push(&record->targets, &e->record_link);
     resolver_waiter_init(&e->waiter, user, device);
     record_ref(record, 1);
     record->user = (void *)((uintptr_t)record->user + 1);
@@ -134,6 +136,7 @@ void ledger_end(struct ledger *ledger, struct entry *e, struct outcome *outcome)
     }
     ledger->counts.in_flight--;
     list_remove(&e->all_link);
+    list_remove(&e->record_link);
     e->magic = 0;
     free(e->device);
     slab_put(ledger->slab, e);

@@ -94,6 +94,10 @@
       "Messages that left a mailbox because a newer one with their collapse key came.", NULL, NULL)                    \
     X(BOX_RETRIES, METRIC_COUNTER, "herald_router_box_retries_total", "Appends that failed and are repeated.", NULL,   \
       NULL)                                                                                                            \
+    X(TENURES_LOST, METRIC_COUNTER, "herald_router_tenures_lost_total",                                                \
+      "Partitions that another router was seen to own before Kafka said so.", NULL, NULL)                              \
+    X(TENURES_REFUSED, METRIC_COUNTER, "herald_router_tenures_refused_total",                                          \
+      "Times a partition could not begin, because a router with a higher generation was there.", NULL, NULL)           \
     X(DEDUP_CLAIMS, METRIC_COUNTER, "herald_router_dedup_claims_total",                                                \
       "Producer-given ids asked about in Redis, one for each target; what was a duplicate is in outcomes_total.",      \
       NULL, NULL)                                                                                                      \

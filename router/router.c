@@ -13,6 +13,7 @@
 #include "router/metrics.h"
 #include "router/outcome.h"
 #include "router/results.h"
+#include "router/tenure.h"
 #include "router/upstream.h"
 
 #include <stdio.h>
@@ -39,6 +40,7 @@ struct router {
     struct outcome_log *outcomes;
     struct upstream *upstream;
     struct source *source;
+    struct tenures *tenures;
     struct audit_report *audit_report;
     struct handover *handover; /* NULL: not enabled */
     struct members *members;
@@ -110,6 +112,57 @@ static struct audit *audit_now(void *arg)
     return ledger_audit(dispatch_ledger(router->dispatch));
 }
 
+/* --- owning partitions --- */
+
+static void on_partition_begin(void *arg, int32_t partition, int64_t first_offset)
+{
+    struct router *router = arg;
+    tenures_begin(router->tenures, partition, first_offset);
+}
+
+static void on_partition_end(void *arg, int32_t partition)
+{
+    struct router *router = arg;
+    tenures_end(router->tenures, partition);
+}
+
+static int32_t on_generation_asked(void *arg)
+{
+    struct router *router = arg;
+    return source_generation(router->source);
+}
+
+static int64_t on_committed_asked(void *arg, int32_t partition)
+{
+    struct router *router = arg;
+    return source_committed(router->source, partition);
+}
+
+static void on_begun(void *arg, int32_t partition, int64_t life, int32_t generation)
+{
+    struct router *router = arg;
+    MAGIC_CHECK(router, ROUTER_MAGIC);
+    source_begin(router->source, partition, life, generation);
+}
+
+static void on_lost(void *arg, int32_t partition)
+{
+    struct router *router = arg;
+    MAGIC_CHECK(router, ROUTER_MAGIC);
+    source_lose(router->source, partition);
+}
+
+static void on_stuck(void *arg, int32_t partition)
+{
+    struct router *router = arg;
+    MAGIC_CHECK(router, ROUTER_MAGIC);
+    log_error("a partition is lost and Kafka does not take it away: stopping", F_INT("partition", partition));
+    router->has_failed = true;
+    router_stop(router);
+}
+
+/* --- what gateways say --- */
+
 static void on_result(void *arg, uint32_t number, const Herald__V1__Result *result)
 {
     struct router *router = arg;
@@ -159,6 +212,8 @@ static void on_redis_state(void *arg, bool is_up)
     metric_set(METRIC_REDIS_UP, is_up);
     if (is_up && router->dispatch)
         dispatch_redis_up(router->dispatch);
+    if (is_up && router->tenures)
+        tenures_redis_up(router->tenures);
     if (is_up && router->lease)
         lease_renew(router->lease);
 }
@@ -294,8 +349,14 @@ static void make_dispatch(struct router *router)
 
 static enum err make_kafka_side(struct router *router)
 {
-    static const struct source_events events = {
-        .assigned = on_assigned, .record = on_record, .abandoned = on_abandoned, .dead = on_dead};
+    static const struct source_events events = {.assigned = on_assigned,
+                                                .begin = on_partition_begin,
+                                                .end = on_partition_end,
+                                                .record = on_record,
+                                                .abandoned = on_abandoned,
+                                                .dead = on_dead};
+    static const struct tenures_events tenure_events = {on_generation_asked, on_committed_asked, on_begun, on_lost,
+                                                        on_stuck};
     const struct router_settings *s = router->settings;
     enum err err = kafka_producer_new(router->loop, &s->kafka, &router->producer);
     if (err)
@@ -311,6 +372,7 @@ static enum err make_kafka_side(struct router *router)
     }
     router->upstream = upstream_new(router->producer, dispatch_lanes(router->dispatch), s->source.upstream_topic,
                                     (uint32_t)s->upstreams_max);
+    router->tenures = tenures_new(router->loop, router->redis, s->source.topic, &tenure_events, router);
     return source_new(router->loop, &s->kafka, &s->source, router->producer, router->outcomes, &events, router,
                       &router->source);
 }
@@ -429,6 +491,7 @@ void router_free(struct router **router_p)
     if (router->handover)
         handover_stop(router->handover);
     redis_free(&router->redis);
+    tenures_free(&router->tenures);
     if (router->dispatch) {
         dispatch_abandon_all(router->dispatch);
         CHECK(ledger_is_balanced(dispatch_ledger(router->dispatch)));

@@ -18,6 +18,9 @@ struct source_partition {
     struct tracker *tracker;
     struct list records; /* unfinished, oldest first */
     bool is_full;        /* paused on its own, because the oldest record holds the window */
+    bool is_asked, is_begun, is_lost;
+    int64_t life;
+    int32_t generation;
 };
 
 struct source {
@@ -62,13 +65,18 @@ static void pause_when_full(struct source_partition *part)
     kafka_pause(part->source->consumer, part->source->options->topic, part->number);
 }
 
+static bool may_run(const struct source_partition *part)
+{
+    return !part->source->is_paused && !part->is_full && !part->is_lost && (part->is_begun || !part->is_asked);
+}
+
 /* At half of the window: what was fetched ahead is thrown away by each pause. */
 static void resume_when_roomy(struct source_partition *part)
 {
     if (!part->is_full || tracker_span(part->tracker) > part->source->options->partition_window / 2)
         return;
     part->is_full = false;
-    if (!part->source->is_paused)
+    if (may_run(part))
         kafka_resume(part->source->consumer, part->source->options->topic, part->number);
 }
 
@@ -155,8 +163,12 @@ static void orphan(struct source *source, struct record *record)
 {
     bool is_letter_dropped = record->is_letter && deadletter_cancel(&record->letter);
     uint32_t others = record->refs - 1 - (record->is_letter ? 1 : 0); /* one is held by orphan_all() */
-    if (others > 0)
+    if (record->is_waiting) {
+        record->is_waiting = false;
+        record_done(record);
+    } else if (others > 0) {
         source->events.abandoned(source->arg, record);
+    }
     record_forget(record);
     if (is_letter_dropped)
         record_done(record);
@@ -224,6 +236,8 @@ static void on_revoked(void *arg, const char *topic, int32_t number, bool is_los
     metric_set(METRIC_PARTITIONS, --source->part_count);
     metric_add(METRIC_PARTITIONS_REVOKED, 1);
     orphan_all(part);
+    if (part->is_asked && source->events.end)
+        source->events.end(source->arg, number);
     tracker_free(&part->tracker);
     free(part);
 }
@@ -251,6 +265,9 @@ static void track(struct source_partition *part, struct record *record)
         orphan_all(part);
         tracker_free(&part->tracker);
         part->tracker = make_tracker(part->source);
+        if (part->is_asked && part->source->events.end)
+            part->source->events.end(part->source->arg, part->number);
+        part->is_asked = part->is_begun = false; /* in another life */
         err = tracker_add(part->tracker, record->kafka.offset, &record->position);
     }
     /* not tracking it would commit beyond it: rather begin again from what is committed */
@@ -261,12 +278,82 @@ static void track(struct source_partition *part, struct record *record)
     pause_when_full(part);
 }
 
+/* The router sees a record; the reference that it waited with goes along. */
+static void hand_out(struct source_partition *part, struct record *record)
+{
+    struct source *source = part->source;
+    record->is_waiting = false;
+    record->life = part->life;
+    record->generation = part->generation;
+    record_ref(record, 1); /* until it is detached */
+    source->events.record(source->arg, record);
+    if (!record->is_letter)
+        record_detach(record);
+    record_done(record);
+}
+
+static void ask_to_begin(struct source_partition *part, int64_t first_offset)
+{
+    struct source *source = part->source;
+    if (part->is_asked)
+        return;
+    part->is_asked = true;
+    if (source->events.begin) {
+        kafka_pause(source->consumer, source->options->topic, part->number);
+        source->events.begin(source->arg, part->number, first_offset);
+    } else {
+        source_begin(source, part->number, 0, 0);
+    }
+}
+
+void source_begin(struct source *source, int32_t number, int64_t life, int32_t generation)
+{
+    struct source_partition *part = part_at(source, number);
+    CHECK(part && part->is_asked && !part->is_begun);
+    part->is_begun = true;
+    part->life = life;
+    part->generation = generation;
+    log_info("partition begins", F_INT("partition", number), F_INT("generation", generation), F_INT("life", life));
+    list_each (link, &part->records) {
+        struct record *record = container_of(link, struct record, link);
+        if (record->is_waiting)
+            hand_out(part, record);
+    }
+    if (may_run(part))
+        kafka_resume(source->consumer, source->options->topic, number);
+}
+
+void source_lose(struct source *source, int32_t number)
+{
+    struct source_partition *part = part_at(source, number);
+    if (!part || part->is_lost)
+        return;
+    part->is_lost = true;
+    kafka_pause(source->consumer, source->options->topic, number);
+    orphan_all(part);
+}
+
+int32_t source_generation(const struct source *source)
+{
+    return source->consumer ? kafka_generation(source->consumer) : -1;
+}
+
+int64_t source_committed(const struct source *source, int32_t partition)
+{
+    return source->consumer ? kafka_committed(source->consumer, partition) : -1;
+}
+
 static void on_record(void *arg, const struct kafka_record *kafka)
 {
     struct source *source = arg;
     MAGIC_CHECK(source, SOURCE_MAGIC);
     struct source_partition *part = part_at(source, kafka->partition);
     CHECK(part);
+    if (part->is_lost) {
+        struct kafka_record dropped = *kafka;
+        kafka_record_free(&dropped);
+        return;
+    }
     metric_add(METRIC_RECORDS, 1);
     metric_add(METRIC_RECORD_BYTES, kafka->len);
     enum push_error error;
@@ -279,10 +366,12 @@ static void on_record(void *arg, const struct kafka_record *kafka)
     if (error != PUSH_ERROR_NONE) {
         record_dead(record, error);
     } else {
-        record_ref(record, 1); /* ours, until the router has seen it */
-        source->events.record(source->arg, record);
-        if (!record->is_letter)
-            record_detach(record);
+        record->is_waiting = true;
+        record_ref(record, 1);
+        if (part->is_begun)
+            hand_out(part, record);
+        else
+            ask_to_begin(part, kafka->offset);
     }
     record_done(record);
 }
@@ -340,7 +429,7 @@ void source_resume(struct source *source)
         return;
     source->is_paused = false;
     for (int32_t i = 0; i < source->part_slots; i++)
-        if (source->parts[i] && !source->parts[i]->is_full)
+        if (source->parts[i] && may_run(source->parts[i]))
             kafka_resume(source->consumer, source->options->topic, i);
 }
 

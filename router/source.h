@@ -37,8 +37,9 @@ struct record {
     uint64_t consumed_ms;   /* monotonic */
     int64_t life;           /* of its partition, and the generation it is held in: an older owner's are lower */
     int32_t generation;
-    uint32_t cost; /* bytes, for the window */
-    void *user;    /* for the router */
+    uint32_t cost;       /* bytes, for the window */
+    void *user;          /* for the router */
+    struct list targets; /* for the router: what is unfinished of it */
 
     /* of source.c */
     struct source *owner;
@@ -47,6 +48,7 @@ struct record {
     uint64_t position;
     char *bytes; /* copies of key and value */
     bool is_letter;
+    bool is_waiting; /* for its partition to begin; with a reference */
     struct deadletter_entry letter;
     char names[]; /* what id and source point to */
 };
@@ -54,6 +56,11 @@ struct record {
 struct source_events {
     /* A partition has come; none of its records has yet. May be NULL. */
     void (*assigned)(void *arg, int32_t partition);
+    /* The first record of a partition is there: it and those behind it wait for source_begin(). NULL: nothing has to be
+     * waited for. */
+    void (*begin)(void *arg, int32_t partition, int64_t first_offset);
+    /* A partition that has asked to begin is gone. */
+    void (*end)(void *arg, int32_t partition);
     void (*record)(void *arg, struct record *record);
     void (*abandoned)(void *arg, struct record *record);
     /* It was reported dead: its one outcome. May be NULL. */
@@ -173,6 +180,14 @@ struct source_options {
 enum err source_new(struct loop *loop, const struct kafka_options *kafka, const struct source_options *options,
                     struct kafka_producer *producer, struct outcome_log *outcomes, const struct source_events *events,
                     void *arg, struct source **source_r) MUST_CHECK;
+/* Hands out what waits of the partition, and from now on. Records carry life and generation. */
+void source_begin(struct source *source, int32_t partition, int64_t life, int32_t generation);
+/* Another router owns the partition, though Kafka has not said so yet: its records are orphans, and further ones are
+ * dropped. */
+void source_lose(struct source *source, int32_t partition);
+/* As kafka_generation() and kafka_committed(). */
+int32_t source_generation(const struct source *source);
+int64_t source_committed(const struct source *source, int32_t partition);
 /* The router's window is full: no further records (but for the rest of the batch in hand) until source_resume().
  * What was fetched ahead is fetched again then, so resume only at, say, three quarters. */
 void source_pause(struct source *source);

@@ -45,9 +45,9 @@ uint32_t spill_stalled(const struct spill *spill)
     return spill->stalled_count;
 }
 
-static void stall(struct spill *spill, struct flow *flow)
+/* By the first entry of its run. */
+static void stall(struct spill *spill, struct entry *first)
 {
-    struct entry *first = entry_of(flow_run_next(flow, NULL));
     list_push(&spill->stalled, &first->stalled_link);
     spill->stalled_count++;
 }
@@ -64,7 +64,7 @@ static void on_appended(void *arg, enum err err, const bool *is_refused)
     bool is_gone = false;
     free(arg);
     if (err) {
-        stall(way.spill, way.flow);
+        stall(way.spill, entry_of(flow_run_next(way.flow, NULL)));
         return;
     }
     metric_add(METRIC_SPILL_RUNS, 1);
@@ -89,7 +89,7 @@ static bool send_run(struct spill *spill, struct flow *flow)
     way->flow = flow;
     if (mailbox_send(spill->mailbox, on_appended, way)) {
         free(way);
-        stall(spill, flow);
+        stall(spill, entry_of(flow_run_next(flow, NULL)));
         return false;
     }
     return true;
@@ -176,4 +176,38 @@ void spill_retry(struct spill *spill)
         is_taking = resend(spill, container_of(at, struct entry, stalled_link)->item.flow);
     }
     list_splice(&spill->stalled, &again);
+}
+
+/* Is it in a run that Redis has been given? */
+static bool is_sent(const struct entry *e)
+{
+    return e->item.place == FLOW_RUN && list_is_empty(&entry_of(flow_run_next(e->item.flow, NULL))->stalled_link);
+}
+
+struct entry *spill_first_free(const struct record *record)
+{
+    list_each (at, &record->targets) {
+        struct entry *e = container_of(at, struct entry, record_link);
+        MAGIC_CHECK(e, ENTRY_MAGIC);
+        if (!is_sent(e))
+            return e;
+    }
+    return NULL;
+}
+
+void spill_drop(struct spill *spill, struct entry *e)
+{
+    struct flow *flow = e->item.flow;
+    CHECK(e->item.place == FLOW_RUN && !is_sent(e));
+    struct flow_item *first = flow_run_next(flow, NULL), *second = flow_run_next(flow, first);
+    if (first == &e->item) {
+        list_remove(&e->stalled_link);
+        spill->stalled_count--;
+    }
+    if (first == &e->item && second)
+        stall(spill, entry_of(second));
+    bool is_gone = flow_remove(&e->item);
+    spill->events.unwanted(spill->arg, e);
+    if (!is_gone)
+        spill_flow(spill, flow);
 }

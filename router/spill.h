@@ -27,6 +27,11 @@ struct spill *spill_new(struct mailbox *mailbox, const struct spill_events *even
 void spill_free(struct spill **spill);
 /* Sends a run if flow_wants_run(). The flow may be gone afterwards. */
 void spill_flow(struct spill *spill, struct flow *flow);
+/* The first unfinished target of a record that is not in a run that Redis has been given: of those the answer decides.
+ * NULL: none. */
+struct entry *spill_first_free(const struct record *record);
+/* An entry in a run that waits for Redis is not wanted any more: it leaves now. The flow may be gone afterwards. */
+void spill_drop(struct spill *spill, struct entry *e);
 /* Sends again what Redis did not take; call it now and then, and when Redis is back. */
 void spill_retry(struct spill *spill);
 /* Runs that wait for Redis. */

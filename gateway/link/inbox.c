@@ -5,6 +5,7 @@
 #include "common/check.h"
 #include "common/link.h"
 #include "common/log.h"
+#include "gateway/link/fence.h"
 #include "gateway/metrics.h"
 
 enum { INBOX_MAGIC = 0x1B0C0001, ARENA_FACTOR = 8 /* unpacked is larger than packed: pointers, defaults */ };
@@ -20,6 +21,7 @@ struct inbox {
     struct sessions *sessions;
     struct canary *canary;
     struct push_frame frame;
+    struct fence *fence;
 };
 
 static void refused(enum link_refusal why, const char *from)
@@ -56,9 +58,27 @@ static void poke(struct inbox *inbox, const Herald__V1__Poke *p)
         sessions_poke(inbox->sessions, p->user, p->device);
 }
 
+/* Its router has lost the partition. Every target still has its one result. */
+static void refuse_old_owner(struct inbox *inbox, struct peer *peer, const Herald__V1__Delivery *delivery)
+{
+    static const struct session_result result = {
+        .kind = HERALD__V1__RESULT_KIND__RESULT_REFUSED, .reason = "old_owner", .device = ""};
+    bool is_broadcast = delivery->kind == HERALD__V1__KIND__KIND_BROADCAST;
+    metric_add(METRIC_OLD_OWNERS, delivery->n_targets);
+    for (size_t i = 0; i < delivery->n_targets; i++) {
+        struct pending *p = returns_expect(inbox->returns, peer, delivery->targets[i], is_broadcast);
+        returns_report(inbox->returns, p, &result);
+        pending_seal(p, 1);
+    }
+}
+
 static void deliver(struct inbox *inbox, struct peer *peer, const Herald__V1__Delivery *delivery)
 {
     bool is_broadcast = delivery->kind == HERALD__V1__KIND__KIND_BROADCAST;
+    if (!fence_admits(inbox->fence, delivery->source, delivery->life, delivery->generation)) {
+        refuse_old_owner(inbox, peer, delivery);
+        return;
+    }
     push_frame_set(&inbox->frame, delivery);
     metric_add(METRIC_DELIVERIES, delivery->n_targets);
     for (size_t i = 0; i < delivery->n_targets; i++) {
@@ -131,6 +151,7 @@ enum err inbox_new(const struct inbox_parts *parts, const struct inbox_settings 
     }
     inbox->arena = link_arena_new((size_t)settings->envelope_max * ARENA_FACTOR);
     push_frame_init(&inbox->frame);
+    inbox->fence = fence_new();
     *inbox_r = inbox;
     return ERR_OK;
 }
@@ -157,6 +178,7 @@ void inbox_free(struct inbox **inbox)
     bus_pull_free(&(*inbox)->pull);
     link_arena_free(&(*inbox)->arena);
     push_frame_release(&(*inbox)->frame);
+    fence_free(&(*inbox)->fence);
     free(*inbox);
     *inbox = NULL;
 }

@@ -52,6 +52,8 @@ extern const char *const result_kind_names[], *const link_refusal_names[], *cons
     X(LINK_PEERS, METRIC_GAUGE, "herald_gateway_link_peers", "Routers that said hello of late.", NULL, NULL)           \
     X(DELIVERIES, METRIC_COUNTER, "herald_gateway_deliveries_total", "Targets of deliveries from routers.", NULL,      \
       NULL)                                                                                                            \
+    X(OLD_OWNERS, METRIC_COUNTER, "herald_gateway_old_owners_total",                                                   \
+      "Targets refused because their router has lost the partition to another one.", NULL, NULL)                       \
     X(RESULTS, METRIC_COUNTER, "herald_gateway_results_total", "Fates of targets, as told to routers.", "kind",        \
       result_kind_names)                                                                                               \
     X(RESULTS_LOST, METRIC_COUNTER, "herald_gateway_results_lost_total",                                               \

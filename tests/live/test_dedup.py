@@ -66,7 +66,7 @@ def test_read_again_after_a_kill_is_no_duplicate(lone, user):
     outcomes, name = lone.tail("herald.outcome"), user()
     silent = lone.connect(name, ack=False)
     sent = lone.push({"user": name}, "claimed, pushed, not acknowledged", id=f"again-{name}", outcome=True)
-    silent.push(sent)
+    silent.push(sent, timeout=30)  # the topic was just made
     assert lone.redis_cli("GET", f"herald:dedup:{{{name}}}:{sent}").startswith("herald.push/")
     router = lone.cluster.of("router")[0]
     router.process.kill()
@@ -82,7 +82,7 @@ def test_redis_away(lone, user):
     """Without Redis messages with ids go on to users who are known; what comes twice is for the client to see."""
     name = user()
     client = lone.connect(name)
-    client.push(lone.push({"user": name}, "makes the route known"))
+    client.push(lone.push({"user": name}, "makes the route known"), timeout=30)  # the topic was just made
     lone.cluster.redis.process.stop()
     started = time.monotonic()
     client.push(lone.push({"user": name}, id=f"away-{name}"))
