@@ -23,6 +23,8 @@
     X(WINDOW_RECORDS, METRIC_GAUGE, "herald_router_window_records", "Records consumed and not finished.", NULL, NULL)  \
     X(WINDOW_BYTES, METRIC_GAUGE, "herald_router_window_bytes", "Bytes of records consumed and not finished.", NULL,   \
       NULL)                                                                                                            \
+    X(OLDEST_RECORD, METRIC_GAUGE, "herald_router_oldest_record_seconds",                                              \
+      "Age of the oldest record consumed and not finished.", NULL, NULL)                                               \
     X(WINDOW_FULL, METRIC_COUNTER, "herald_router_window_full_total", "Times the window was full.", NULL, NULL)        \
     X(DROPPED, METRIC_COUNTER, "herald_router_dropped_total", "Outcomes `dropped`, by reason.", "reason", miss_labels) \
     X(MISSES, METRIC_COUNTER, "herald_router_misses_total",                                                            \

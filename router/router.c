@@ -276,6 +276,7 @@ static void on_scrape(void *arg)
     dispatch_gauges(router->dispatch, &gauges);
     metric_set(METRIC_TARGETS_IN_FLIGHT, gauges.targets);
     metric_set(METRIC_WINDOW_RECORDS, gauges.records);
+    metric_set(METRIC_OLDEST_RECORD, (int64_t)(source_oldest_ms(router->source) / 1000));
     metric_set(METRIC_WINDOW_BYTES, (int64_t)gauges.record_bytes);
     metric_set(METRIC_FLOWS, gauges.flows);
     metric_set(METRIC_SPILL_STALLED, gauges.stalled);

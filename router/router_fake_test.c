@@ -206,6 +206,7 @@ static void test_orphans_have_no_outcome(void **state)
     out->is_orphan = waiting->is_orphan = true;
     dispatch_abandoned(t.d, out);
     dispatch_abandoned(t.d, waiting);
+    assert_int_equal(ledger_counts(dispatch_ledger(t.d))->in_flight, 0); /* at once */
     settle_all();
     loop_fake_advance(t.loop, ACK_WAIT + 2000);
     settle_all();
@@ -226,75 +227,6 @@ static void test_window_and_lane_are_bounded(void **state)
     assert_int_equal(t.arrived[0], 50); /* lane.messages; the others are dropped */
     assert_string_equal(t.last_reason, "lane_full");
     assert_int_equal(t.rooms, 1);
-}
-
-static int setup_small_box(void **state, int policy)
-{
-    world_box_max = 2;
-    world_box_policy = policy;
-    int failed = setup(state);
-    world_box_max = world_box_policy = 0;
-    return failed;
-}
-
-static int setup_drop_oldest(void **state)
-{
-    return setup_small_box(state, MAILBOX_DROP_OLDEST);
-}
-
-static int setup_drop_newest(void **state)
-{
-    return setup_small_box(state, MAILBOX_DROP_NEWEST);
-}
-
-static void test_full_mailbox_drops_the_oldest(void **state)
-{
-    (void)state;
-    for (int i = 0; i < 3; i++)
-        accept("\"to\":{\"user\":\"u1\"},\"content\":1");
-    settle_all();
-    assert_int_equal(fake_users[1].box_count, 2);
-    assert_string_equal(fake_users[1].box[0], "m1");
-    assert_int_equal(t.laters, 1); /* besides its first one */
-    assert_string_equal(t.later_id, "m0");
-    assert_string_equal(t.later_user, "u1");
-    for (int i = 0; i < 3; i++) {
-        assert_int_equal(t.outcomes[i], 1);
-        assert_int_equal(t.kinds[i], OUTCOME_STORED);
-    }
-}
-
-static void test_full_mailbox_refuses_the_newest(void **state)
-{
-    (void)state;
-    for (int i = 0; i < 3; i++)
-        accept("\"to\":{\"user\":\"u1\"},\"content\":1");
-    settle_all();
-    assert_int_equal(fake_users[1].box_count, 2);
-    assert_string_equal(fake_users[1].box[1], "m1");
-    assert_int_equal(t.laters, 0);
-    assert_int_equal(t.kinds[1], OUTCOME_STORED);
-    assert_int_equal(t.kinds[2], OUTCOME_DROPPED);
-    assert_string_equal(t.last_reason, "mailbox_full");
-}
-
-/* A newer owner of the partition has been at the mailbox: nothing of the older one is taken, or told. */
-static void test_mailbox_refuses_an_old_owner(void **state)
-{
-    (void)state;
-    fake_users[1].epoch = 5;
-    struct record *record = accept("\"to\":{\"user\":\"u1\"},\"content\":1");
-    settle_all();
-    loop_fake_advance(t.loop, 1000);
-    settle_all();
-    assert_int_equal(fake_users[1].box_count, 0);
-    assert_int_equal(t.outcomes[0], 0);
-    record->is_orphan = true; /* as it will learn before long */
-    dispatch_abandoned(t.d, record);
-    loop_fake_advance(t.loop, 1000);
-    settle_all();
-    assert_int_equal(t.outcomes[0], 0);
-    assert_int_equal(ledger_counts(dispatch_ledger(t.d))->in_flight, 0);
 }
 
 /* --- random --- */
@@ -552,9 +484,6 @@ int main(void)
         TEST(test_redis_away),
         TEST(test_orphans_have_no_outcome),
         TEST(test_window_and_lane_are_bounded),
-        cmocka_unit_test_setup_teardown(test_full_mailbox_drops_the_oldest, setup_drop_oldest, teardown),
-        cmocka_unit_test_setup_teardown(test_full_mailbox_refuses_the_newest, setup_drop_newest, teardown),
-        TEST(test_mailbox_refuses_an_old_owner),
         cmocka_unit_test(test_random),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

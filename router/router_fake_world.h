@@ -311,12 +311,12 @@ static struct record *accept_as(int number, const char *json)
 }
 
 /* The same with an id that nobody had: m<offset>. */
-static struct record *accept(const char *json)
+static inline struct record *accept(const char *json)
 {
     return accept_as(t.record_count, json);
 }
 
-static void connect_user(int user, int gateway)
+static inline void connect_user(int user, int gateway)
 {
     struct fake_user *u = &fake_users[user];
     char name[3] = {'u', (char)('0' + user), '\0'};

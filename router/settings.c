@@ -15,6 +15,8 @@ const struct option router_options[] = {
      "records consumed and not finished; at that many consumption pauses"},
     {"router", "window_bytes", OPTION_SIZE, AT(window_bytes), "256MiB", 1048576, 68719476736, NULL,
      "the same in bytes of records"},
+    {"router", "window_age", OPTION_DURATION, AT(source.window_age_ms), "30s", 0, 86400000, NULL,
+     "a partition whose oldest unfinished record was consumed so long ago pauses until that is finished; 0: never"},
     {"router", "window_slots", OPTION_INT, AT(window_slots), "400000", 100, 10000000, NULL,
      "deliveries to gateways without a result; more are treated as a full lane"},
     {"router", "ack_wait", OPTION_DURATION, AT(ack_wait_ms), "5s", 100, 600000, NULL,

@@ -10,7 +10,7 @@
 #include "router/record.h"
 #include "router/tracker.h"
 
-enum { SOURCE_MAGIC = 0x534f5552 };
+enum { SOURCE_MAGIC = 0x534f5552, AGE_LOOK_MS = 500 };
 
 struct source_partition {
     struct source *source;
@@ -18,6 +18,7 @@ struct source_partition {
     struct tracker *tracker;
     struct list records; /* unfinished, oldest first */
     bool is_full;        /* paused on its own, because the oldest record holds the window */
+    bool is_old;         /* the same, because that record is too old */
     bool is_asked, is_begun, is_lost;
     int64_t life;
     int32_t generation;
@@ -37,6 +38,7 @@ struct source {
     int32_t part_slots;
     uint32_t part_count;
     uint32_t pending;
+    struct loop_timer *age_timer;
     bool is_paused;
     bool is_up;
 };
@@ -67,7 +69,8 @@ static void pause_when_full(struct source_partition *part)
 
 static bool may_run(const struct source_partition *part)
 {
-    return !part->source->is_paused && !part->is_full && !part->is_lost && (part->is_begun || !part->is_asked);
+    return !part->source->is_paused && !part->is_full && !part->is_old && !part->is_lost &&
+           (part->is_begun || !part->is_asked);
 }
 
 /* At half of the window: what was fetched ahead is thrown away by each pause. */
@@ -78,6 +81,42 @@ static void resume_when_roomy(struct source_partition *part)
     part->is_full = false;
     if (may_run(part))
         kafka_resume(part->source->consumer, part->source->options->topic, part->number);
+}
+
+static uint64_t oldest_ms(const struct source_partition *part)
+{
+    const struct list *first = list_first(&part->records);
+    if (!first)
+        return 0;
+    return loop_now_ms(part->source->loop) - container_of(first, struct record, link)->consumed_ms;
+}
+
+/* Reading on would only add to what is held up, and to what is read again should this router end. */
+static void look_at_age(struct source_partition *part)
+{
+    struct source *source = part->source;
+    bool is_old = oldest_ms(part) > (uint64_t)source->options->window_age_ms;
+    if (is_old == part->is_old || part->is_lost)
+        return;
+    part->is_old = is_old;
+    if (!is_old) {
+        if (may_run(part))
+            kafka_resume(source->consumer, source->options->topic, part->number);
+        return;
+    }
+    metric_add(METRIC_PARTITION_PAUSES, 1);
+    log_limited(LOG_WARN, "partition paused: its oldest record is too old", F_INT("partition", part->number),
+                F_INT("offset", tracker_oldest(part->tracker)));
+    kafka_pause(source->consumer, source->options->topic, part->number);
+}
+
+static void on_age_time(void *arg)
+{
+    struct source *source = arg;
+    MAGIC_CHECK(source, SOURCE_MAGIC);
+    for (int32_t i = 0; i < source->part_slots; i++)
+        if (source->parts[i])
+            look_at_age(source->parts[i]);
 }
 
 /* After a pause the rest of the batch in hand still comes, so the tracker has room for that. */
@@ -278,18 +317,16 @@ static void track(struct source_partition *part, struct record *record)
     pause_when_full(part);
 }
 
-/* The router sees a record; the reference that it waited with goes along. */
+/* The router sees a record; the reference that it waited with goes along. The caller has one too. */
 static void hand_out(struct source_partition *part, struct record *record)
 {
     struct source *source = part->source;
     record->is_waiting = false;
     record->life = part->life;
     record->generation = part->generation;
-    record_ref(record, 1); /* until it is detached */
     source->events.record(source->arg, record);
     if (!record->is_letter)
         record_detach(record);
-    record_done(record);
 }
 
 static void ask_to_begin(struct source_partition *part, int64_t first_offset)
@@ -298,12 +335,11 @@ static void ask_to_begin(struct source_partition *part, int64_t first_offset)
     if (part->is_asked)
         return;
     part->is_asked = true;
-    if (source->events.begin) {
-        kafka_pause(source->consumer, source->options->topic, part->number);
-        source->events.begin(source->arg, part->number, first_offset);
-    } else {
-        source_begin(source, part->number, 0, 0);
-    }
+    part->is_begun = !source->events.begin;
+    if (part->is_begun)
+        return;
+    kafka_pause(source->consumer, source->options->topic, part->number);
+    source->events.begin(source->arg, part->number, first_offset);
 }
 
 void source_begin(struct source *source, int32_t number, int64_t life, int32_t generation)
@@ -316,8 +352,11 @@ void source_begin(struct source *source, int32_t number, int64_t life, int32_t g
     log_info("partition begins", F_INT("partition", number), F_INT("generation", generation), F_INT("life", life));
     list_each (link, &part->records) {
         struct record *record = container_of(link, struct record, link);
-        if (record->is_waiting)
-            hand_out(part, record);
+        if (!record->is_waiting)
+            continue;
+        record_ref(record, 1);
+        hand_out(part, record);
+        record_done(record);
     }
     if (may_run(part))
         kafka_resume(source->consumer, source->options->topic, number);
@@ -368,10 +407,9 @@ static void on_record(void *arg, const struct kafka_record *kafka)
     } else {
         record->is_waiting = true;
         record_ref(record, 1);
-        if (part->is_begun)
+        ask_to_begin(part, kafka->offset);
+        if (part->is_begun && record->is_waiting)
             hand_out(part, record);
-        else
-            ask_to_begin(part, kafka->offset);
     }
     record_done(record);
 }
@@ -405,6 +443,9 @@ enum err source_new(struct loop *loop, const struct kafka_options *kafka, const 
         .batch_max = (uint32_t)options->batch,
         .create_partitions = (int32_t)options->partitions,
     };
+    source->age_timer = loop_timer_new(loop, on_age_time, source);
+    if (options->window_age_ms > 0)
+        loop_timer_start(source->age_timer, AGE_LOOK_MS, AGE_LOOK_MS);
     *source_r = source;
     enum err err = kafka_consumer_new(loop, &settings, &consumer_events, source, &source->consumer);
     if (err != ERR_OK)
@@ -440,6 +481,7 @@ bool source_is_paused(const struct source *source)
 
 void source_stop(struct source *source)
 {
+    loop_timer_free(&source->age_timer);
     kafka_consumer_free(&source->consumer);
 }
 
@@ -473,14 +515,10 @@ uint32_t source_pending(const struct source *source)
 
 uint64_t source_oldest_ms(const struct source *source)
 {
-    uint64_t now_ms = loop_now_ms(source->loop), age_ms = 0;
+    uint64_t age_ms = 0;
     for (int32_t i = 0; i < source->part_slots; i++) {
-        const struct list *first = source->parts[i] ? list_first(&source->parts[i]->records) : NULL;
-        if (!first)
-            continue;
-        const struct record *record = container_of(first, struct record, link);
-        if (now_ms - record->consumed_ms > age_ms)
-            age_ms = now_ms - record->consumed_ms;
+        uint64_t part_ms = source->parts[i] ? oldest_ms(source->parts[i]) : 0;
+        age_ms = part_ms > age_ms ? part_ms : age_ms;
     }
     return age_ms;
 }

@@ -77,6 +77,7 @@ struct source_options {
     int64_t partitions;       /* of topics created when missing; 0: create none */
     int64_t partition_window; /* tracker_new() */
     int64_t outcomes_max;     /* outcome_settings.publishing_max */
+    int64_t window_age_ms;    /* of the oldest unfinished record, before its partition pauses; 0: not looked at */
     int64_t content_max, users_max;
 };
 
