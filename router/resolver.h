@@ -61,7 +61,8 @@ void resolver_cancel(struct resolver_waiter *waiter);
 void resolver_each(struct resolver *resolver, void (*fn)(void *arg, struct resolver_waiter *waiter), void *arg);
 /* What is known of the user is wrong (a gateway said so, or this router changed it). */
 void resolver_forget(struct resolver *resolver, struct push_str user);
-/* Nothing known or being asked counts any more: a partition has come, and its former owner may have filled mailboxes. */
+/* Nothing known or being asked counts any more: a partition has come, and its former owner may have filled mailboxes.
+ */
 void resolver_forget_all(struct resolver *resolver);
 bool resolver_is_up(const struct resolver *resolver);
 /* For gauges. */
