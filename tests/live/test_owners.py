@@ -3,7 +3,6 @@ does no harm. And topics that are made anew, whose offsets begin again."""
 
 import json
 import signal
-import time
 
 import pytest
 
@@ -24,11 +23,6 @@ def partitions_of(world):
     """By router, what Redis knows of who began each partition: {partition: (life, generation)}."""
     keys = [k for k in world.redis_cli("KEYS", "herald:source:*").split() if k]
     return {k: tuple(world.redis_cli("HMGET", k, "life", "generation").split()) for k in keys}
-
-
-def box_ids(world, name):
-    found = world.redis_cli("XRANGE", f"herald:box:{{{name}}}", "-", "+")
-    return [line for line in found.splitlines()]
 
 
 def test_stopped_router_goes_on_late(owned, user):
@@ -66,8 +60,9 @@ def test_topic_made_anew(owned, user):
     from confluent_kafka.admin import AdminClient
     outcomes, name = owned.tail("herald.outcome"), user()
     old = [owned.push({"user": name}, i, outcome=True) for i in range(30)]
-    outcomes.wait_json(lambda o: o["id"] in old, 30)
-    time.sleep(2.5)  # committed, and so reported by the owner
+    found = outcomes.wait_json(lambda o: o["id"] in old, 30)
+    partition = found[0]["offset"].rsplit("/", 1)[0]
+    wait_for(lambda: int(owned.redis_cli("HGET", f"herald:source:{partition}", "committed") or 0) >= 30, 20, "commit known")
     admin = AdminClient({"bootstrap.servers": owned.cluster.broker.address})
     for future in admin.delete_topics(["herald.push"]).values():
         future.result(30)
