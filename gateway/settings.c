@@ -49,6 +49,12 @@ const struct option gateway_options[] = {
     {"session", "unwritten_max", OPTION_SIZE, AT(session.unwritten_max), "256KiB", 1024, 64 << 20, NULL,
      "Durable pushes that a slow client may leave unread, in bytes; what is more waits in the mailbox. Below "
      "limit.queue_bytes."},
+    {"session", "backlog_bytes", OPTION_SIZE, AT(session.backlog_max), "512KiB", 1024, 64 << 20, NULL,
+     "Volatile pushes that wait, by priority, for a connection that takes no more; what is more is dropped."},
+    {"session", "weight_high", OPTION_INT, AT(session.weights.of[PRIORITY_HIGH]), "16", 1, 1000, NULL,
+     "Shares of a connection, in bytes, that the priorities have while all of them wait."},
+    {"session", "weight_normal", OPTION_INT, AT(session.weights.of[PRIORITY_NORMAL]), "4", 1, 1000, NULL, "The same."},
+    {"session", "weight_low", OPTION_INT, AT(session.weights.of[PRIORITY_LOW]), "1", 1, 1000, NULL, "The same."},
     {"session", "bad_messages_max", OPTION_INT, AT(session.bad_messages_max), "20", 1, 65535, NULL,
      "So many messages that cannot be understood close a connection with 1008."},
     {"session", "drain_page", OPTION_INT, AT(session.drain_page), "64", 1, 1000, NULL,

@@ -3,6 +3,7 @@
 #include "gateway/metrics.h"
 #include "gateway/session/box.h"
 #include "gateway/session/drain.h"
+#include "gateway/session/outbox.h"
 #include "gateway/session/sessions.h"
 
 struct withdrawing {
@@ -33,6 +34,7 @@ static void withdrawn(void *arg, uint64_t seq, const struct unacked_entry *entry
 void once_withdraw(struct session *s, uint64_t id_hash)
 {
     struct withdrawing withdrawing = {.session = s};
+    outbox_withdraw(s, id_hash);
     box_acks_init(&withdrawing.boxes, s);
     if (unacked_ack_id(&s->unacked, id_hash, withdrawn, &withdrawing) == 0)
         return;

@@ -111,3 +111,32 @@ struct message *push_frame_cancel(struct push_frame *frame)
     buf_release(&text);
     return m;
 }
+
+uint32_t push_frame_split(struct push_frame *frame)
+{
+    unsigned char head[FRAME_HEAD_MAX];
+    size_t payload_len = message_len(push_frame_shared(frame));
+    for (size_t head_len = 2; head_len <= FRAME_HEAD_MAX;
+         head_len++) /* the head's own length is part of what is known */
+        if (frame_head(head, FRAME_TEXT, payload_len - head_len) == head_len)
+            return (uint32_t)(head_len + frame->head.len);
+    return 0;
+}
+
+struct message *push_frame_numbered(const struct message *shared, uint32_t split, uint64_t seq)
+{
+    const char *bytes = message_bytes(shared);
+    unsigned marker = (unsigned char)bytes[1];
+    size_t old_len = marker < 126 ? 2 : marker == 126 ? 4 : FRAME_HEAD_MAX;
+    char number[32];
+    unsigned char head[FRAME_HEAD_MAX];
+    size_t number_len = (size_t)snprintf(number, sizeof number, ",\"seq\":%llu", (unsigned long long)seq);
+    size_t payload_len = message_len(shared) - old_len + number_len;
+    size_t head_len = frame_head(head, FRAME_TEXT, payload_len);
+    struct message *m = message_new(head_len + payload_len);
+    char *at = put(message_fill(m), head, head_len);
+    at = put(at, bytes + old_len, split - old_len);
+    at = put(at, number, number_len);
+    put(at, bytes + split, message_len(shared) - split);
+    return m;
+}

@@ -26,6 +26,10 @@ struct message *push_frame_shared(struct push_frame *frame);
 /* With one. A new message: the caller has its reference. */
 struct message *push_frame_with_seq(struct push_frame *frame, uint64_t seq);
 
+/* Where in the shared frame a seq would stand. */
+uint32_t push_frame_split(struct push_frame *frame);
+/* A shared frame, with a seq put in there. A new message: the caller has its reference. */
+struct message *push_frame_numbered(const struct message *shared, uint32_t split, uint64_t seq);
 /* {"type":"cancel","id":..}: takes the push back. A new message: the caller has its reference. */
 struct message *push_frame_cancel(struct push_frame *frame);
 

@@ -110,6 +110,30 @@ static void long_content(void **state)
     free(content);
 }
 
+/* What waited is numbered late, and looks the same: around each size at which the frame's head grows, too. */
+static void numbered_late(void **state)
+{
+    static char content[66000];
+    struct push_frame frame;
+    (void)state;
+    push_frame_init(&frame);
+    for (size_t len = 1; len < sizeof content - 1; len += len > 200 && len < 65300 ? 5000 : 1) {
+        memset(content, '7', len);
+        content[len] = '\0';
+        Herald__V1__Delivery d = delivery("m\"1", content);
+        push_frame_set(&frame, &d);
+        for (uint64_t seq = 1; seq < 2000; seq += 999) {
+            struct message *at_once = push_frame_with_seq(&frame, seq);
+            struct message *late = push_frame_numbered(push_frame_shared(&frame), push_frame_split(&frame), seq);
+            assert_int_equal(message_len(at_once), message_len(late));
+            assert_memory_equal(message_bytes(at_once), message_bytes(late), message_len(late));
+            message_unref(&at_once);
+            message_unref(&late);
+        }
+    }
+    push_frame_release(&frame);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -117,6 +141,7 @@ int main(void)
         cmocka_unit_test(encoded_once),
         cmocka_unit_test(kinds_and_escapes),
         cmocka_unit_test(long_content),
+        cmocka_unit_test(numbered_late),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,9 +6,11 @@
 #include "common/check.h"
 #include "common/table.h"
 #include "gateway/metrics.h"
+#include "gateway/session/backlog.h"
 #include "gateway/session/box.h"
 #include "gateway/session/drain.h"
 #include "gateway/session/once.h"
+#include "gateway/session/outbox.h"
 #include "gateway/session/expiry.h"
 #include "gateway/session/receipt.h"
 #include "gateway/session/replies.h"
@@ -83,11 +85,21 @@ static void refuse(struct session *s, void *receipt, enum refusal why)
                        .kind = HERALD__V1__RESULT_KIND__RESULT_REFUSED, .reason = refusal_names[why], .device = ""});
 }
 
-bool session_has_room(const struct session *s)
+static uint64_t count_unacked(const struct session *s)
+{
+    return (uint64_t)unacked_count(s->unacked) + backlog_durable_count(s->backlog);
+}
+
+static bool has_room(const struct session *s)
 {
     const struct session_settings *settings = &s->sessions->settings;
-    return unacked_count(s->unacked) < (uint64_t)settings->ack_window &&
-           unacked_unwritten(s->unacked) < (uint64_t)settings->unwritten_max;
+    return count_unacked(s) < (uint64_t)settings->ack_window &&
+           unacked_unwritten(s->unacked) + backlog_bytes(s->backlog, true) < (uint64_t)settings->unwritten_max;
+}
+
+bool session_has_room(const struct session *s)
+{
+    return !s->backlog && has_room(s);
 }
 
 static void send_durable(struct session *s, struct push_frame *frame, struct unacked_entry *entry, enum push_sort sort)
@@ -109,14 +121,17 @@ static void push_durable(struct session *s, struct push_frame *frame, const stru
         refuse(s, receipt, REFUSAL_DRAINING);
     } else if (!runs_may_take(&s->runs, to->run, to->run_index)) {
         refuse(s, receipt, REFUSAL_GAP);
-    } else if (!session_has_room(s)) {
-        bool is_window = unacked_count(s->unacked) >= (uint64_t)s->sessions->settings.ack_window;
+    } else if (!has_room(s)) {
+        bool is_window = count_unacked(s) >= (uint64_t)s->sessions->settings.ack_window;
         refuse(s, receipt, is_window ? REFUSAL_WINDOW : REFUSAL_SLOW);
         drain_fall_behind(s);
     } else {
         struct unacked_entry entry = {.receipt = receipt, .origin = UNACKED_LIVE};
         runs_took(&s->runs, to->run, to->run_index);
-        send_durable(s, frame, &entry, PUSH_SORT_DURABLE);
+        if (outbox_is_waiting(s))
+            outbox_add(s, frame, receipt);
+        else
+            send_durable(s, frame, &entry, PUSH_SORT_DURABLE);
     }
 }
 
@@ -130,9 +145,13 @@ bool session_push(struct session *s, struct push_frame *frame, const struct addr
         refuse(s, receipt, REFUSAL_EXPIRED);
     } else if (is_durable) {
         push_durable(s, frame, to, receipt);
-    } else {
+    } else if (!outbox_is_waiting(s)) {
         metric_add_labelled(METRIC_PUSHES, PUSH_SORT_VOLATILE, 1);
         conn_send(s->conn, push_frame_shared(frame), receipt);
+    } else if (backlog_bytes(s->backlog, false) < (uint64_t)s->sessions->settings.backlog_max) {
+        outbox_add(s, frame, receipt);
+    } else {
+        refuse(s, receipt, REFUSAL_SLOW);
     }
     return true;
 }
@@ -245,6 +264,7 @@ void session_end(struct session *s, bool has_successor)
     if (s->state == SESSION_ENDED)
         return;
     s->state = SESSION_ENDED;
+    outbox_end(s);
     metric_add(METRIC_UNACKED_CLOSED, unacked_take_all(&s->unacked, closed, s));
     drain_free(s);
     expiry_forget(s);

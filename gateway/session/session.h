@@ -25,6 +25,7 @@
 #include "gateway/ws/conn.h"
 #include "link.pb-c.h"
 
+struct backlog;
 struct drain;
 struct letter;
 struct sessions;
@@ -46,6 +47,7 @@ struct session {
     struct conn *conn;
     struct unacked *unacked;    /* NULL while nothing is */
     struct drain *drain;        /* NULL while live */
+    struct backlog *backlog;    /* pushes that the connection does not take now; NULL while it does */
     struct runs runs;           /* taken live */
     uint64_t seq;               /* the last one given */
     uint64_t begun_ms;          /* by the loop's clock */

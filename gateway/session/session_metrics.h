@@ -12,6 +12,7 @@
     X(EXPIRED, "expired")                                                                                              \
     X(GAP, "gap")             /* the session did not take what was sent before it */                                   \
     X(STALE, "stale")         /* meant for a connection that this session has followed */                              \
+    X(COLLAPSED, "collapsed") /* a newer one with its collapse key came while it waited */                             \
     X(WITHDRAWN, "withdrawn") /* another device acknowledged it first */
 #define ROUTE_EVENT_LIST(X)                                                                                            \
     X(REGISTERED, "registered")                                                                                        \
@@ -48,6 +49,8 @@ extern const char *const auth_result_names[],
     X(PUSHES, METRIC_COUNTER, "herald_gateway_pushes_total", "Pushes given to a connection", "class", push_sort_names) \
     X(PUSHES_REFUSED, METRIC_COUNTER, "herald_gateway_pushes_refused_total", "Pushes that a session did not take",     \
       "reason", refusal_names)                                                                                         \
+    X(PUSHES_WAITED, METRIC_COUNTER, "herald_gateway_pushes_waited_total",                                             \
+      "Pushes that waited, by priority, for a connection that took no more", NULL, NULL)                               \
     X(ACKS, METRIC_COUNTER, "herald_gateway_pushes_acked_total", "Durable pushes acknowledged by clients", NULL, NULL) \
     X(UNACKED_CLOSED, METRIC_COUNTER, "herald_gateway_pushes_unacked_total",                                           \
       "Durable pushes that were not acknowledged when their session ended", NULL, NULL)                                \

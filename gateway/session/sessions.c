@@ -13,6 +13,7 @@
 #include "gateway/session/handlers.h"
 #include "gateway/session/login.h"
 #include "gateway/session/once.h"
+#include "gateway/session/outbox.h"
 #include "gateway/session/receipt.h"
 #include "gateway/session/routes.h"
 
@@ -45,7 +46,16 @@ static void on_message(void *arg, struct conn *c, bool is_text, const char *byte
         handlers_take(sessions, c, bytes, len);
 }
 
-static void on_fate(void *arg, struct conn *c, void *receipt, enum err fate)
+/* What waited for this may go on, if the session is still there. */
+static void on_room(void *arg, struct conn *c)
+{
+    struct session *s = guest_session(c);
+    (void)sessions_of(arg);
+    if (s)
+        outbox_continue(s);
+}
+
+static void tell_fate(void *arg, struct conn *c, void *receipt, enum err fate)
 {
     struct sessions *sessions = sessions_of(arg);
     if (receipt_is_seq(receipt)) {
@@ -67,6 +77,12 @@ static void on_fate(void *arg, struct conn *c, void *receipt, enum err fate)
     sessions->events->result(sessions->arg, receipt, &result);
 }
 
+static void on_fate(void *arg, struct conn *c, void *receipt, enum err fate)
+{
+    tell_fate(arg, c, receipt, fate);
+    on_room(arg, c);
+}
+
 static void on_closed(void *arg, struct conn *c, enum close_reason reason)
 {
     struct session *s = guest_session(c);
@@ -77,7 +93,7 @@ static void on_closed(void *arg, struct conn *c, enum close_reason reason)
     guest_free(c);
 }
 
-const struct conn_events sessions_conn_events = {on_upgraded, on_message, on_fate, on_closed};
+const struct conn_events sessions_conn_events = {on_upgraded, on_message, on_fate, on_closed, on_room};
 
 /* --- from above: the link --------------------------------------------------------------------------------------------
  */

@@ -12,6 +12,7 @@
 #include "common/buf.h"
 #include "common/link.h"
 #include "common/loop.h"
+#include "common/priority.h"
 #include "common/redis.h"
 #include "gateway/auth/auth.h"
 #include "gateway/session/letter.h"
@@ -20,8 +21,10 @@
 struct routes;
 
 struct session_settings {
-    int64_t ack_window;       /* durable pushes unacknowledged; beyond: REFUSED "window" */
-    int64_t unwritten_max;    /* bytes of durable pushes that the kernel has not taken; beyond: REFUSED "slow" */
+    int64_t ack_window;    /* durable pushes unacknowledged; beyond: REFUSED "window" */
+    int64_t unwritten_max; /* bytes of durable pushes that the kernel has not taken; beyond: REFUSED "slow" */
+    int64_t backlog_max;   /* bytes of volatile pushes that wait for a connection; beyond: REFUSED "slow" */
+    struct priority_weights weights;
     int64_t bad_messages_max; /* of a connection; beyond: close POLICY */
     int64_t drain_page;       /* mailbox entries read at once */
     int64_t behind_ms;        /* after a refusal: look into the mailbox by itself when no poke came so long */

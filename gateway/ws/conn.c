@@ -217,3 +217,13 @@ uint64_t conn_id(const struct conn *c)
 {
     return c->id;
 }
+
+bool conn_is_blocked(const struct conn *c)
+{
+    return c->outq && c->outq->is_blocked;
+}
+
+size_t conn_queued(const struct conn *c)
+{
+    return c->outq ? c->outq->cost : 0;
+}

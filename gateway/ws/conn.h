@@ -90,6 +90,8 @@ struct conn_events {
     /* Last call for this conn; its fates came before. Only for those that upgraded() has told of. Both come at the end
      * of a turn, so never inside a call made from above. */
     void (*closed)(void *arg, struct conn *c, enum close_reason reason);
+    /* The kernel has taken all that it had refused: it is not blocked any more. */
+    void (*room)(void *arg, struct conn *c);
 };
 
 /* settings and events are borrowed for the life of it. */
@@ -119,6 +121,10 @@ uint64_t conn_id(const struct conn *c);      /* unique in the worker's life, fro
  * NULL when nobody wants to know. A frame that finds the queue full is dropped, with fate ERR_FULL.
  * No-op with fate ERR_CLOSED unless AUTH or OPEN. Fates never come before this call returned. */
 void conn_send(struct conn *c, struct message *frame, void *receipt);
+/* The kernel takes no more now; room() will tell. */
+bool conn_is_blocked(const struct conn *c);
+/* Bytes that are queued. */
+size_t conn_queued(const struct conn *c);
 /* Sends the close frame with the reason's code and `text` (may be NULL, at most 123 bytes) after what is queued, then
  * CLOSING. Safe from every upcall; a second call is a no-op. */
 void conn_close(struct conn *c, enum close_reason reason, const char *text);

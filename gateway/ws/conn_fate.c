@@ -5,12 +5,10 @@
 #include "common/check.h"
 #include "gateway/ws/conn_internal.h"
 
-void conn_add_fate(struct conn *c, void *receipt, enum err err)
+static void add(struct conn *c, void *receipt, enum err err)
 {
     struct conns *conns = c->conns;
     struct fates *fates = &conns->fates;
-    if (!receipt)
-        return;
     CHECK(!c->is_told); /* closed() is the last call for a connection, both ways */
     if (fates->count == fates->size) {
         fates->size = fates->size ? fates->size * 2 : 64;
@@ -19,6 +17,17 @@ void conn_add_fate(struct conn *c, void *receipt, enum err err)
     fates->items[fates->count++] = (struct fate){.conn = c, .receipt = receipt, .err = err};
     c->pending_fates++;
     loop_defer(conns->loop, &conns->end_turn);
+}
+
+void conn_add_fate(struct conn *c, void *receipt, enum err err)
+{
+    if (receipt)
+        add(c, receipt, err);
+}
+
+void conn_add_room(struct conn *c)
+{
+    add(c, NULL, ERR_OK);
 }
 
 void conn_fate_written(struct conn *c, void *receipt)
@@ -41,7 +50,10 @@ static void tell_fates(struct conns *conns)
         struct fate *fate = &now.items[i];
         MAGIC_CHECK(fate->conn, CONN_MAGIC);
         fate->conn->pending_fates--;
-        conns->events->fate(conns->arg, fate->conn, fate->receipt, fate->err);
+        if (fate->receipt)
+            conns->events->fate(conns->arg, fate->conn, fate->receipt, fate->err);
+        else
+            conns->events->room(conns->arg, fate->conn);
     }
     now.count = 0;
     conns->fates_spare = now;

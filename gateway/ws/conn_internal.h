@@ -54,7 +54,7 @@ _Static_assert(sizeof(struct conn) <= 288, "a million of them are idle: think tw
 
 struct fate {
     struct conn *conn;
-    void *receipt;
+    void *receipt; /* NULL: it is no fate, but room */
     enum err err;
 };
 
@@ -139,6 +139,8 @@ void conn_flush(struct conn *c);
 /* --- conn_fate.c: what is told at the end of the turn */
 
 void conn_add_fate(struct conn *c, void *receipt, enum err err);
+/* room() is told in its turn. */
+void conn_add_room(struct conn *c);
 outq_done_fn conn_fate_written, conn_fate_closed;
 /* Tells pending fates, then the end of connections that have none left. */
 void conn_tell(struct conns *conns);

@@ -191,6 +191,8 @@ void conn_flush(struct conn *c)
     outq_put(conns->outqs, &c->outq);
     if (was_blocked && !c->is_eof)
         loop_fd_want(&c->watch, LOOP_READ);
+    if (was_blocked && c->is_upgraded)
+        conn_add_room(c);
     if (c->state == CONN_CLOSING)
         conn_closing_drained(c);
 }

@@ -32,6 +32,8 @@ static void a_full_queue_drops_what_comes_next_and_recovers(void **state)
     struct client client = upgrade_slow(w);
     unsigned sent = fill(w);
     assert_int_equal(w->fates[sent], 1 + ERR_FULL);
+    assert_true(conn_is_blocked(w->conn) && conn_queued(w->conn) > 0);
+    assert_int_equal(w->room_count, 0);
     assert_int_equal(metric_get(METRIC_WS_DROPPED) - dropped, 1);
     size_t queued = (size_t)metric_get(METRIC_WS_QUEUED_BYTES);
     assert_in_range(queued, w->settings.queue_max_bytes - 40000, w->settings.queue_max_bytes);
@@ -44,6 +46,8 @@ static void a_full_queue_drops_what_comes_next_and_recovers(void **state)
     UNTIL(w, &client, frames_len(&client) == whole + 7);
     assert_int_equal(conn_state(w->conn), CONN_OPEN);
     assert_int_equal(metric_get(METRIC_WS_QUEUED_BYTES), 0);
+    assert_false(conn_is_blocked(w->conn));
+    assert_in_range(w->room_count, 1, sent); /* it was told */
     client_free(&client);
 }
 

@@ -42,7 +42,7 @@ struct world {
     char path[4];
 
     struct conn *conn; /* the last one upgraded */
-    unsigned upgraded_count, closed_count, message_count;
+    unsigned upgraded_count, closed_count, message_count, room_count;
     enum close_reason reason;
     struct buf messages; /* each followed by a | */
     bool is_echoing, is_authenticating, is_sending;
@@ -119,8 +119,15 @@ static inline void on_closed(void *arg, struct conn *c, enum close_reason reason
     w->reason = reason;
 }
 
+static inline void on_room(void *arg, struct conn *c)
+{
+    struct world *w = arg;
+    assert_false(w->is_sending || conn_is_blocked(c));
+    w->room_count++;
+}
+
 static const struct conn_events events = {
-    .upgraded = on_upgraded, .message = on_message, .fate = on_fate, .closed = on_closed};
+    .upgraded = on_upgraded, .message = on_message, .fate = on_fate, .closed = on_closed, .room = on_room};
 
 static inline int setup(void **state)
 {

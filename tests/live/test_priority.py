@@ -1,0 +1,64 @@
+"""Priority where something waits: a client that does not read for a while."""
+
+import json
+import socket
+import time
+from urllib.parse import urlsplit
+
+from websockets.sync.client import connect
+
+LARGE = "x" * 60000  # tens of them fill the kernel's buffers
+
+
+def connect_small(world, name):
+    """A connection with little room on the client's side, which nobody reads until the test does."""
+    address = urlsplit(world.url())
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+    sock.connect((address.hostname, address.port))
+    ws = connect(f"{world.url()}?device=d&token={world.token(name)}", sock=sock, compression=None, ping_interval=None,
+                 max_size=1 << 22, max_queue=1)
+    assert json.loads(ws.recv(timeout=10))["code"] == 200
+    return ws
+
+
+def read_until(ws, message_id, timeout=30):
+    seen, deadline = [], time.monotonic() + timeout
+    while not seen or seen[-1]["id"] != message_id:
+        message = json.loads(ws.recv(timeout=max(0.01, deadline - time.monotonic())))
+        if message["type"] == "push":
+            seen.append(message)
+            if "seq" in message:
+                ws.send(json.dumps({"type": "ack", "seq": message["seq"]}))
+    return seen
+
+
+def test_high_overtakes_low_that_waits_for_the_connection(world, user):
+    outcomes, name = world.tail("herald.outcome"), user()
+    ws = connect_small(world, name)
+    push = {"class": "volatile", "outcome": True}
+
+    def is_full(sent):
+        return any(o["id"] in sent and o["outcome"] == "dropped" for o in outcomes.values())
+
+    low, deadline = set(), time.monotonic() + 60
+    while not is_full(low):  # until the kernel's buffers and what may wait at the gateway are full
+        low.add(world.push({"user": name}, LARGE, priority="low", **push))
+        assert time.monotonic() < deadline
+    high = [world.push({"user": name}, i, priority="high") for i in range(5)]  # durable
+    keyed = [world.push({"user": name}, i, priority="high", collapse="k", outcome=True) for i in range(3)]
+    other = world.connect(name, "other")
+    taken = world.push({"user": name}, "ring", priority="high", once=True)
+    other.push(taken)
+    marker = world.push({"user": name}, LARGE, priority="low", **push)
+    outcomes.wait_json(lambda o: o["id"] == marker and o["outcome"] in ("dropped", "written"))
+    later = world.push({"user": name, "device": "d"}, "the end", priority="low")
+    got = [m["id"] for m in read_until(ws, later)]
+    assert [i for i in got if i in high] == high
+    behind = [i for i in got[got.index(high[0]):] if i in low]
+    assert len(behind) >= 3, f"{len(behind)} low ones behind the first high one, of {len(got)}"
+    assert [i for i in got if i in keyed] == keyed[2:]  # the older two waited, and gave way
+    for one in keyed[:2]:
+        assert [(o["outcome"], o["reason"]) for o in outcomes.values() if o["id"] == one] == [("dropped", "collapsed")]
+    assert taken not in got  # the other device had it first
+    ws.close()
