@@ -166,7 +166,8 @@ static size_t found_size(const struct kafka_found *found)
 /* Sorts, and lets the oldest go until at most `count` of no more than the bytes are left. */
 static void trim(struct reading *r, size_t count)
 {
-    qsort(r->found, r->count, sizeof(*r->found), order);
+    if (r->count > 0)
+        qsort(r->found, r->count, sizeof(*r->found), order);
     while (r->count > count || (r->bytes > KAFKA_READ_BYTES_MAX && r->count > 1)) {
         struct kafka_found *last = &r->found[--r->count];
         r->bytes -= found_size(last);

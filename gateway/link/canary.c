@@ -8,9 +8,9 @@
 #include "common/check.h"
 #include "common/log.h"
 #include "common/redis_script.h"
-#include "gateway/auth/identity.h"
 #include "gateway/link/beat.h"
 #include "gateway/metrics.h"
+#include "gateway/session/session.h"
 
 enum { CANARY_MAGIC = 0xCA4A0001, TICK_MS = 50, KEY_MAX = 300, WORDS = 11, CONTENT_MAX = 120 };
 #define DEVICE "canary"
