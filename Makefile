@@ -7,6 +7,7 @@
 #   make check      unit tests only (seconds)
 #   make lint       layers, lengths, banned functions, headers, generated documents, format, cppcheck
 #   make format     clang-format in place
+#   make model      every state of the model of delivery in small worlds (docs/delivery.md); MODEL=--long, --mutations
 #   make asan       unit tests and core live tests under AddressSanitizer and UBSan
 #   make chaos SEED=n FAULTS=n   seeded faults against a real cluster, judged by a ledger (tests/chaos/README.md); chaos-long: 1000
 #   make bench docs install clean
@@ -89,7 +90,7 @@ BENCH_PROGRAMS := $(O)/herald-load $(O)/herald-floor
 # intermediate files stay
 .SECONDARY:
 
-.PHONY: all deps run test check live chaos chaos-long lint format asan bench docs install clean programs
+.PHONY: all deps run test check live chaos chaos-long model lint format asan bench docs install clean programs
 all: programs
 programs: $(PROGRAMS)
 
@@ -160,6 +161,10 @@ chaos: programs
 chaos-long: programs
 	HERALD_PROGRAMS=$(CURDIR)/$(O) build/venv/bin/python tests/chaos/run.py --seed $(SEED) --faults $(or $(CHAOS_LONG),1000) --checkpoint 40 \
 	    --overlap 6 $(CHAOS)
+
+# less than 40 s of processor time; needs spin (make deps). MODEL=--long: more and larger worlds; --mutations: each rule left out is missed
+model:
+	@tests/model/run $(MODEL)
 
 # a make of its own after deps: what pkg-config says is only known then
 test:
