@@ -117,7 +117,7 @@ static void numbered_late(void **state)
     struct push_frame frame;
     (void)state;
     push_frame_init(&frame);
-    for (size_t len = 1; len < sizeof content - 1; len += len > 200 && len < 65300 ? 5000 : 1) {
+    for (size_t len = 1; len<sizeof content - 1; len += len> 200 && len < 65300 ? 5000 : 1) {
         memset(content, '7', len);
         content[len] = '\0';
         Herald__V1__Delivery d = delivery("m\"1", content);
@@ -137,11 +137,8 @@ static void numbered_late(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(content_byte_for_byte),
-        cmocka_unit_test(encoded_once),
-        cmocka_unit_test(kinds_and_escapes),
-        cmocka_unit_test(long_content),
-        cmocka_unit_test(numbered_late),
+        cmocka_unit_test(content_byte_for_byte), cmocka_unit_test(encoded_once),  cmocka_unit_test(kinds_and_escapes),
+        cmocka_unit_test(long_content),          cmocka_unit_test(numbered_late),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
