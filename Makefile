@@ -4,7 +4,7 @@
 #   make deps       what building, running and testing need: Debian packages, build/venv, build/kafka
 #   make run        a local cluster (deploy/local/herald-local up); RUN_FLAGS="--gateways 2 ..."
 #   make test       unit tests, then live tests against real Redis and Kafka
-#   make check      unit tests only (seconds)
+#   make check      unit tests only (about a minute)
 #   make lint       layers, lengths, banned functions, headers, generated documents, format, cppcheck
 #   make format     clang-format in place
 #   make model      every state of the model of delivery in small worlds (docs/delivery.md); MODEL=--long, --mutations

@@ -75,22 +75,14 @@ static void test_claim_is_the_first_positions(void **state)
 static int set_up_all(void **state)
 {
     (void)state;
-    test_server_start(&server, NULL, NULL);
-    loop = loop_new();
-    ticker = test_ticker(loop);
-    struct redis_options options = test_options(&server);
-    r = redis_new(loop, &options, "commands", NULL, NULL);
-    TURN_UNTIL(loop, redis_is_up(r));
+    test_redis_up(&server, &loop, &ticker, &r);
     return 0;
 }
 
 static int tear_down_all(void **state)
 {
     (void)state;
-    redis_free(&r);
-    loop_timer_free(&ticker);
-    loop_free(&loop);
-    test_server_stop(&server);
+    test_redis_down(&server, &loop, &ticker, &r);
     return 0;
 }
 

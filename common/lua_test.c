@@ -505,12 +505,9 @@ static void test_ack_of_very_many(void **state)
 static int set_up_all(void **state)
 {
     (void)state;
-    test_server_start(&server, NULL, NULL);
-    loop = loop_new();
-    ticker = test_ticker(loop);
-    buf_init(&heard);
+    test_redis_up(&server, &loop, &ticker, &r);
     struct redis_options options = test_options(&server);
-    r = redis_new(loop, &options, "commands", NULL, NULL);
+    buf_init(&heard);
     listener = redis_new(loop, &options, "listener", NULL, NULL);
     redis_subscribe(listener, "herald:kick:gw1-0", hear, NULL);
     redis_subscribe(listener, "herald:membership", hear, NULL);
@@ -521,12 +518,9 @@ static int set_up_all(void **state)
 static int tear_down_all(void **state)
 {
     (void)state;
-    redis_free(&r);
     redis_free(&listener);
-    loop_timer_free(&ticker);
-    loop_free(&loop);
     buf_release(&heard);
-    test_server_stop(&server);
+    test_redis_down(&server, &loop, &ticker, &r);
     return 0;
 }
 

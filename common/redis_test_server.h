@@ -232,4 +232,25 @@ static inline const char *test_run(struct loop *loop, struct redis *redis, enum 
 #define ASK(loop, redis, ...) test_ask(loop, redis, WORDS(__VA_ARGS__))
 #define RUN(loop, redis, script, key_count, ...) test_run(loop, redis, script, key_count, WORDS(__VA_ARGS__))
 
+/* A server, a loop that ticks, and one connection that is up: what most tests of scripts stand on. */
+static inline void test_redis_up(struct test_server *server, struct loop **loop, struct loop_timer **ticker,
+                                 struct redis **redis)
+{
+    test_server_start(server, NULL, NULL);
+    *loop = loop_new();
+    *ticker = test_ticker(*loop);
+    struct redis_options options = test_options(server);
+    *redis = redis_new(*loop, &options, "commands", NULL, NULL);
+    TURN_UNTIL(*loop, redis_is_up(*redis));
+}
+
+static inline void test_redis_down(struct test_server *server, struct loop **loop, struct loop_timer **ticker,
+                                   struct redis **redis)
+{
+    redis_free(redis);
+    loop_timer_free(ticker);
+    loop_free(loop);
+    test_server_stop(server);
+}
+
 #endif
