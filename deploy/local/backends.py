@@ -111,8 +111,8 @@ class Kafka:
                                               partitions=self.partitions))
         if os.path.exists(os.path.join(data, "meta.properties")):
             return
-        done = subprocess.run(self.java("kafka.tools.StorageTool", "format", "-t", _cluster_id(), "-c", self.properties),
-                              capture_output=True, text=True, check=False)
+        done = subprocess.run(self.java("kafka.tools.StorageTool", "format", f"--cluster-id={_cluster_id()}",
+                                        "-c", self.properties), capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise StartError(f"kafka: formatting {data} failed: {done.stderr.strip() or done.stdout.strip()}")
 
@@ -140,6 +140,7 @@ class Elsewhere:
 
 
 def _cluster_id():
+    """A random id as Kafka writes them: base64url, so that one in 64 begins with a dash (and must not stand alone as an argument)."""
     import base64
     return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
 

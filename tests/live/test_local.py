@@ -5,9 +5,11 @@ import os
 import signal
 import subprocess
 import sys
+import uuid
 
 import pytest
 
+import backends
 from client import Client
 from cluster import ROOT, free_port_offset
 from kafka_io import Pusher
@@ -95,3 +97,10 @@ def test_printed_config_is_read_back(tmp_path):
     path.write_text(printed)
     again = subprocess.run([binary, "--config", path, "--print-config"], capture_output=True, text=True, check=True).stdout
     assert again == printed and "workers: 3" in printed
+
+
+def test_kafka_with_an_id_that_begins_with_a_dash(tmp_path, monkeypatch):
+    """One random cluster id in 64 does, and looks like an option then."""
+    monkeypatch.setattr(backends.uuid, "uuid4", lambda: uuid.UUID(bytes=b"\xf8" + bytes(15)))
+    backends.Kafka(str(tmp_path), 0, 1).format()
+    assert "cluster.id=-" in (tmp_path / "kafka" / "meta.properties").read_text()
