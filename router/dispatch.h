@@ -18,7 +18,7 @@
 #include "common/redis.h"
 #include "router/dedup.h"
 #include "router/inflight.h"
-#include "router/lane.h"
+#include "router/lanes.h"
 #include "router/ledger.h"
 #include "router/mailbox.h"
 #include "router/resolver.h"

@@ -1,100 +1,79 @@
 /*
- * Lanes: one bounded PUSH connection to each live gateway instance. What goes to an instance in a loop turn is
- * collected in one envelope and leaves at the end of the turn; targets of one record that follow each other share its
- * delivery. A gateway that is stuck fills only its own lane.
- *
- * A lane also is the instance's number: routes name instances by it, also instances that are not (or no longer)
- * there; pokes for one that is only about to be known wait for it.
+ * One lane: the PUSH connection to one instance, what is queued for it in this loop turn, and what is under way on it.
+ * Part of lanes.h, and only for lanes.c.
  */
 #ifndef HERALD_ROUTER_LANE_H
 #define HERALD_ROUTER_LANE_H
 
-#include <stdbool.h>
-#include <stdint.h>
+#include "router/envelope.h"
+#include "router/lane_queue.h"
+#include "router/lanes.h"
+#include "router/pokes.h"
 
-#include "common/bus.h"
-#include "common/err.h"
-#include "common/link.h"
-#include "common/loop.h"
-#include "common/priority.h"
-#include "router/flow.h"
-#include "router/inflight.h"
-#include "router/push.h"
-#include "router/source.h"
+/* What a loop turn gathers from all lanes. */
+struct lane_turn {
+    struct loop *loop;
+    struct loop_task task;      /* at the end of the turn */
+    struct list dirty;          /* lanes with something to send */
+    struct list lost;           /* slots to be reported */
+    uint32_t messages, waiting; /* over all lanes */
+};
 
-struct lanes;
-
-struct lanes_settings {
-    const char *router; /* this router's id; borrowed, as the endpoint */
+/* Exposed because lanes.c looks at several for each message. */
+struct lane {
+    uint32_t magic, number;
+    const struct lanes_settings *settings;
+    struct lane_turn *turn;
+    char *name;
+    bool is_live;
+    bool is_connected, is_full; /* is_full: ZeroMQ has no room */
     uint64_t generation;
-    const char *endpoint; /* of this router's inbox, for the hello */
-    int64_t messages_max; /* under way on one lane */
-    int64_t bytes_max;
-    int64_t envelope_max; /* bytes; an envelope is sent when it has grown to that */
-    int64_t silence_ms;   /* a gateway that was not heard for so long gets no more */
-    int64_t hwm;          /* envelopes that ZeroMQ queues */
-    int64_t waiting_max;  /* messages that wait for a lane that takes no more, by priority */
-    struct priority_weights weights;
+    uint64_t heard_ms;
+    struct bus_push *push;
+    struct envelope envelope;
+    struct list dirty_link;
+    struct list slots;         /* in the order of sending */
+    uint32_t messages, queued; /* slots; those not yet handed to ZeroMQ, which are the last ones */
+    uint64_t bytes;
+    struct lane_queue queue; /* waits until there is room */
+    struct pokes pokes;
 };
 
-/* device: empty for every one; connection: 0 for any. The texts are of the record. */
-struct lane_target {
-    struct push_str user, device;
-    uint64_t connection;
-    struct flow_position position; /* run 0: in none */
-};
+/* The settings are borrowed, and so is the turn. */
+struct lane *lane_new(const struct lanes_settings *settings, struct lane_turn *turn, uint32_t number, const char *name,
+                      size_t len);
+/* Nothing may be under way. */
+void lane_free(struct lane **lane);
+/* A life of the instance begins: ERR_SYSTEM and the like when its endpoint is none. bus NULL: a test's lane. */
+enum err lane_open(struct lane *lane, struct bus *bus, uint64_t generation, const char *endpoint) MUST_CHECK;
+/* What is queued must have been flushed; slots stay, for the caller to fail. */
+void lane_close(struct lane *lane);
 
-enum lane_failure { LANE_GONE, LANE_LOST };
+static inline bool lane_is_reachable(const struct lane *lane, uint64_t generation)
+{
+    return lane->is_live && lane->generation == generation && lane->is_connected && !lane->is_full;
+}
 
-struct lanes_events {
-    /* The slot's delivery will not arrive (GONE: its instance died; LOST: no room in ZeroMQ). It has to be put back
-     * inside, after lanes_released(). Never called from inside lanes_send(). */
-    void (*failed)(void *arg, struct slot *slot, enum lane_failure failure);
-};
+static inline bool lane_has_room(const struct lane *lane)
+{
+    return !lane->is_full && lane->messages < (uint64_t)lane->settings->messages_max &&
+           lane->bytes < (uint64_t)lane->settings->bytes_max;
+}
 
-/* bus may be NULL in tests: envelopes then go nowhere. */
-struct lanes *lanes_new(struct loop *loop, struct bus *bus, const struct lanes_settings *settings,
-                        const struct lanes_events *events, void *arg);
-/* No slot may be under way. */
-void lanes_free(struct lanes **lanes);
+/* Something was put into the envelope: it leaves at the end of the turn. */
+void lane_mark_dirty(struct lane *lane);
+/* Now. */
+void lane_flush(struct lane *lane);
+void lane_put_hello(struct lane *lane);
+void lane_poke(struct lane *lane, uint64_t generation, struct push_str user, struct push_str device);
+void lane_put_waiting_pokes(struct lane *lane);
 
-/* The instance's number, given when it is first heard of. */
-uint32_t lanes_number(struct lanes *lanes, const char *instance, size_t len);
-const char *lanes_name(const struct lanes *lanes, uint32_t number);
-/* This router's id. */
-const char *lanes_self(const struct lanes *lanes);
-/* From the membership view. gone() fails what is under way. */
-void lanes_joined(struct lanes *lanes, const char *instance, uint64_t generation, const char *endpoint);
-void lanes_gone(struct lanes *lanes, const char *instance);
-/* Does this life of the instance live, as far as the membership view knows? */
-bool lanes_is_live(const struct lanes *lanes, uint32_t number, uint64_t generation);
-uint32_t lanes_live(const struct lanes *lanes);
-/* All live lanes: *cursor starts at 0; false at the end. */
-bool lanes_next(const struct lanes *lanes, uint32_t *cursor, uint32_t *number_r, uint64_t *generation_r);
-
-/* ERR_OK when it would be taken now, or could wait; ERR_AWAY: not live, or silent; ERR_FULL. */
-enum err lanes_admits(const struct lanes *lanes, uint32_t number, uint64_t generation) MUST_CHECK;
-/* Queues a delivery for the end of the turn; only when lanes_admits(). The slot is then the lane's until
- * lanes_released() or failed(). The record has to stay until the end of the turn or lanes_flush(). */
-void lanes_send(struct lanes *lanes, uint32_t number, const struct record *record, const struct lane_target *target,
-                struct slot *slot);
-/* The slot's result came, or nobody waits for it any more. */
-void lanes_released(struct lanes *lanes, struct slot *slot);
-/* The record is about to go: what waits for it is treated as sent, and no result will come. */
-void lanes_forget(struct lanes *lanes, const struct record *record);
-/* Sends what is queued on all lanes now. */
-void lanes_flush(struct lanes *lanes);
-/* To an instance that is not live yet in that generation it goes when it joins, if that is soon. */
-void lanes_poke(struct lanes *lanes, uint32_t number, uint64_t generation, struct push_str user,
-                struct push_str device);
-/* Another device has acknowledged it first. What is queued for that lane goes before. */
-void lanes_withdraw(struct lanes *lanes, uint32_t number, struct push_str user, struct push_str id);
-void lanes_upstream_result(struct lanes *lanes, uint32_t number, uint64_t generation, uint64_t request, uint32_t code);
-/* Something came from that life of an instance; hello may be NULL. */
-void lanes_heard(struct lanes *lanes, uint32_t number, uint64_t generation, const Herald__V1__Hello *hello);
-/* For gauges: messages that wait for lanes. */
-uint32_t lanes_waiting(const struct lanes *lanes);
-/* For gauges: messages under way on all lanes. */
-uint32_t lanes_messages(const struct lanes *lanes);
+/* Into the envelope. */
+void lane_send(struct lane *lane, const struct record *record, const struct lane_target *to, struct slot *slot);
+/* Into the queue. */
+void lane_wait(struct lane *lane, const struct record *record, const struct lane_target *to, struct slot *slot);
+void lane_released(struct lane *lane, struct slot *slot);
+/* What waits of that record counts as sent. */
+void lane_forget(struct lane *lane, const struct record *record);
 
 #endif

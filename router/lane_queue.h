@@ -5,7 +5,7 @@
 #define HERALD_ROUTER_LANE_QUEUE_H
 
 #include "common/priority.h"
-#include "router/lane.h"
+#include "router/lanes.h"
 
 struct lane_wait {
     struct list link;

@@ -14,7 +14,7 @@
 
 #include "common/err.h"
 #include "common/redis.h"
-#include "router/lane.h"
+#include "router/lanes.h"
 #include "router/outcome.h"
 #include "router/push.h"
 #include "router/source.h"

@@ -6,7 +6,7 @@
 
 #include "common/bus.h"
 #include "common/err.h"
-#include "router/lane.h"
+#include "router/lanes.h"
 
 struct results;
 

@@ -6,7 +6,7 @@
 #define HERALD_ROUTER_UPSTREAM_H
 
 #include "common/kafka.h"
-#include "router/lane.h"
+#include "router/lanes.h"
 
 #define UPSTREAM_ANSWER_LIST(X) X(OK, 200) X(TOO_LARGE, 413) X(AWAY, 503)
 
