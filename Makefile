@@ -38,7 +38,7 @@ gateway_SRCS += $(addprefix gateway/ws/, utf8.c frame.c accept_key.c http_status
     ws_codec.c outq.c conn.c conn_close.c conn_http.c conn_io.c conn_fate.c conns.c)
 
 router_SRCS := $(addprefix router/, \
-    main.c settings.c metrics.c router.c dispatch.c ledger.c spill.c flow.c inflight.c route.c resolver.c lanes.c lane.c envelope.c pokes.c \
+    main.c settings.c metrics.c router.c dispatch.c ledger.c spill.c flow.c inflight.c route.c resolver.c lookup.c tracking.c lanes.c lane.c envelope.c pokes.c \
     delivery.c mailbox.c results.c upstream.c dedup.c tenure.c dispatch_gauges.c)
 router_SRCS += $(addprefix router/, audit.c audit_report.c canary.c handover.c offline.c)
 router_SRCS += $(addprefix router/, each.c fanout.c lane_queue.c collapse.c)

@@ -1,15 +1,12 @@
 /*
  * Asks Redis where a user is and whether the mailbox is empty, once for all who wait, and remembers the answer as long
- * as it is known to be right: the connection that reads has CLIENT TRACKING on, redirected to a second connection,
- * which gets a message when a key that was read changes. An answer whose keys changed while it was under way, or during
- * which something was forgotten, goes to nobody: it is asked for again. That ends, since each new question takes a
- * change after the one before; and when the changes do not end, the eighth answer is used with all mailboxes taken for
- * not empty, which is right for durable messages at any time.
+ * as it is known to be right (tracking.h). An answer whose keys changed while it was under way, or during which
+ * something was forgotten, goes to nobody: it is asked for again. That ends, since each new question takes a change
+ * after the one before; and when the changes do not end, the eighth answer is used with all mailboxes taken for not
+ * empty, which is right for durable messages at any time.
  *
- * Caching is on only after a probe has gone the whole way (a key read, written, its invalidation received). When the
- * second connection is lost, or both come back, all is forgotten. While Redis cannot be reached at all, what was known
- * goes on being used (nobody can be asked), and other look-ups wait. A wrong answer is safe: gateways refuse what they
- * do not hold.
+ * While Redis cannot be reached at all, what was known goes on being used (nobody can be asked), and other look-ups
+ * wait. A wrong answer is safe: gateways refuse what they do not hold.
  */
 #ifndef HERALD_ROUTER_RESOLVER_H
 #define HERALD_ROUTER_RESOLVER_H
