@@ -9,7 +9,7 @@
 
 #include "common/kafka.h"
 #include "link.pb-c.h"
-#include "router/source.h"
+#include "router/record.h"
 
 bool canary_is(const struct record *record);
 /* Produces the record; what makes no sense is counted, and what Kafka does not take is not tried again. */

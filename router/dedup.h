@@ -16,7 +16,7 @@
 #include "common/list.h"
 #include "common/redis.h"
 #include "router/push.h"
-#include "router/source.h"
+#include "router/record.h"
 
 struct dedup;
 

@@ -3,7 +3,7 @@
 #define HERALD_ROUTER_DELIVERY_H
 
 #include "link.pb-c.h"
-#include "router/source.h"
+#include "router/record.h"
 
 /* Fills in everything but the targets; all of it is borrowed from the record. */
 void delivery_fill(const struct record *record, Herald__V1__Delivery *delivery);

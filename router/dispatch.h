@@ -22,7 +22,7 @@
 #include "router/ledger.h"
 #include "router/mailbox.h"
 #include "router/resolver.h"
-#include "router/source.h"
+#include "router/record.h"
 
 struct dispatch;
 

@@ -12,7 +12,7 @@
 #include "router/flow.h"
 #include "router/inflight.h"
 #include "router/resolver.h"
-#include "router/source.h"
+#include "router/record.h"
 
 /* Why it did not arrive: labels of metrics and reasons of outcomes, so they are constants. */
 #define MISS_LIST(X)                                                                                                   \

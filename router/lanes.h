@@ -20,7 +20,7 @@
 #include "router/flow.h"
 #include "router/inflight.h"
 #include "router/push.h"
-#include "router/source.h"
+#include "router/record.h"
 
 struct lanes;
 

@@ -17,7 +17,7 @@
 #include "router/lanes.h"
 #include "router/outcome.h"
 #include "router/push.h"
-#include "router/source.h"
+#include "router/record.h"
 
 enum { MAILBOX_RUN_MAX = 128, MAILBOX_RUN_BYTES = 1024 * 1024 };
 

@@ -77,7 +77,8 @@ static void name(struct record *record, size_t size)
     record->id = (struct push_str){.at = id, .len = (uint32_t)len};
 }
 
-struct record *record_new(const struct kafka_record *kafka, const struct push_limits *limits, enum push_error *error_r)
+struct record *record_new(const struct kafka_record *kafka, const struct push_limits *limits,
+                          const struct record_events *events, enum push_error *error_r)
 {
     struct known_headers headers;
     find_headers(kafka, &headers);
@@ -85,6 +86,8 @@ struct record *record_new(const struct kafka_record *kafka, const struct push_li
     size_t id_size = headers.id.value ? PUSH_ID_MAX + 1 : 0;
     struct record *record = xcalloc(1, sizeof *record + names_size + id_size);
     record->magic = RECORD_MAGIC;
+    record->events = events;
+    record->refs = 1;
     record->kafka = *kafka;
     list_init(&record->link);
     *error_r = push_parse(&record->push, kafka->value, kafka->len, headers.type.value, headers.type.len, limits);
@@ -109,15 +112,38 @@ void record_forget(struct record *record)
     record->kafka.key_len = record->kafka.len = 0;
 }
 
-void record_free(struct record **record_p)
+static void release(struct record *record)
 {
-    struct record *record = *record_p;
-    if (!record)
-        return;
-    *record_p = NULL;
     kafka_record_free(&record->kafka);
     push_release(&record->push);
     free(record->bytes);
     record->magic = 0;
     free(record);
+}
+
+void record_ref(struct record *record, uint32_t count)
+{
+    MAGIC_CHECK(record, RECORD_MAGIC);
+    record->refs += count;
+}
+
+void record_done(struct record *record)
+{
+    MAGIC_CHECK(record, RECORD_MAGIC);
+    CHECK(record->refs > 0);
+    if (--record->refs > 0)
+        return;
+    if (!record->is_orphan)
+        record->events->finished(record);
+    release(record);
+}
+
+void record_dead(struct record *record, enum push_error error)
+{
+    MAGIC_CHECK(record, RECORD_MAGIC);
+    if (record->is_orphan || record->is_letter)
+        return;
+    record->is_letter = true;
+    record->refs++;
+    record->events->dead(record, error);
 }

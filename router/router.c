@@ -13,6 +13,7 @@
 #include "router/metrics.h"
 #include "router/outcome.h"
 #include "router/results.h"
+#include "router/source.h"
 #include "router/tenure.h"
 #include "router/upstream.h"
 

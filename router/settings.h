@@ -10,7 +10,7 @@
 #include "common/priority.h"
 #include "common/redis.h"
 #include "router/handover.h"
-#include "router/source.h"
+#include "router/source_options.h"
 
 struct router_settings {
     struct daemon_settings daemon;
