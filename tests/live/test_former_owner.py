@@ -1,0 +1,132 @@
+"""What a router sent while it owned a partition, and what arrives when another one has owned it for long: it is refused,
+by the gateway and by the mailbox. The bytes are held on their way (holding.py), the router is stopped until its group
+has given its partitions away, then the bytes arrive and the router goes on."""
+
+import signal
+import socket
+from urllib.request import urlopen
+
+import pytest
+
+from conftest import World, check_logs
+from holding import Holding
+from test_registry import wait_for
+
+USERS = 16  # of 4 partitions each router has 2: that none of the users is the stopped one's does not happen
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def restart(daemon, **settings):
+    daemon.process.stop()
+    daemon.settings.update(settings)
+    daemon.write_config({})
+    daemon.start_ready()
+
+
+class Owned:
+    """Two routers; the first is stopped by tests. Its calls to Redis, and what routers send to the gateway, can be held."""
+
+    def __init__(self, folder):
+        self.world = World(folder, gateways=1, workers=1, routers=2, registries=1)
+        host, port = self.world.cluster.redis.address.split(":")
+        self.to_redis = Holding((host, int(port)))
+        port = free_port()
+        self.to_gateway = Holding(("127.0.0.1", port), listen=("127.0.0.2", port))
+        self.gateway = self.world.cluster.of("gateway")[0]
+        self.router = self.world.cluster.of("router")[0]
+        # the gateway is to know the stopped router still: else it refuses it as a stranger
+        restart(self.gateway, **{"link.listen": f"tcp://127.0.0.1:{port}", "link.advertise": "127.0.0.2",
+                                 "link.silence": "90s"})
+        restart(self.router, **{"redis.address": self.to_redis.address, "redis.timeout": "60s",
+                                "router.ack_wait": "60s"})
+
+    def counter(self, daemon, name):
+        with urlopen(f"http://127.0.0.1:{daemon.admin_port}/metrics", timeout=5) as response:
+            lines = response.read().decode().splitlines()
+        return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.split("{")[0].split(" ")[0] == name)
+
+    def box_len(self, name):
+        return int(self.world.redis_cli("XLEN", f"herald:box:{{{name}}}"))
+
+    def go_on(self):
+        self.router.process.signal(signal.SIGCONT)
+        wait_for(self.router.is_ready, 40, "router ready again")
+
+    def down(self):
+        self.router.process.signal(signal.SIGCONT)
+        self.world.down()
+        self.to_redis.close()
+        self.to_gateway.close()
+        check_logs(self.world.cluster)
+
+
+@pytest.fixture(scope="module")
+def owned(tmp_path_factory):
+    running = Owned(tmp_path_factory.mktemp("former"))
+    yield running
+    running.down()
+
+
+def push_all(world, names, sent, content):
+    for name in names:
+        sent[name].append(world.push({"user": name}, content, flush=False, outcome=True))
+    world.pusher.flush()
+
+
+def test_late_appends_are_refused(owned, user):
+    world, names = owned.world, [user() for _ in range(USERS)]
+    sent, outcomes = {name: [] for name in names}, world.tail("herald.outcome")
+    stale = owned.counter(owned.router, "herald_router_box_stale_total")
+    owned.to_redis.hold(b'"late append"')
+    push_all(world, names, sent, "late append")
+    owned.to_redis.wait_held()
+    owned.router.process.signal(signal.SIGSTOP)
+    push_all(world, names, sent, "after it")
+    for name in names:
+        wait_for(lambda n=name: owned.box_len(n) == 2, 60, "the other router has appended both")
+    held = owned.to_redis.held().count(b'"late append"')
+    owned.to_redis.release()
+    owned.go_on()
+    wait_for(lambda: owned.counter(owned.router, "herald_router_box_stale_total") >= stale + held, 20, "all refused")
+    push_all(world, names, sent, "the last")
+    for name in names:
+        wait_for(lambda n=name: owned.box_len(n) == 3, 60, "the last is in the mailbox, and nothing twice")
+        client = world.connect(name)
+        client.push(sent[name][-1], timeout=20)
+        assert [m["id"] for m in client.pushes()] == sent[name]
+        client.close()
+    ids = {i for name in names for i in sent[name]}
+    outcomes.wait_json(lambda o: o["id"] in ids and o["outcome"] == "stored", len(ids), 20)
+    stored = [o["id"] for o in outcomes.values() if o["id"] in ids and o["outcome"] == "stored"]
+    assert len(stored) == len(set(stored))  # the refused ones have no outcome of their own
+
+
+def test_late_deliveries_are_refused(owned, user):
+    world, names = owned.world, [user() for _ in range(USERS)]
+    sent, clients = {name: [] for name in names}, {name: world.connect(name) for name in names}
+    old = owned.counter(owned.gateway, "herald_gateway_old_owners_total")
+    push_all(world, names, sent, "first")
+    for name in names:
+        clients[name].push(sent[name][-1], timeout=30)
+    owned.to_gateway.hold(b'"late delivery"', sender=b"rt1-r0")
+    push_all(world, names, sent, "late delivery")
+    owned.to_gateway.wait_held()
+    owned.router.process.signal(signal.SIGSTOP)
+    push_all(world, names, sent, "after it")
+    for name in names:
+        clients[name].push(sent[name][-1], timeout=60)  # from the other router
+    held = owned.to_gateway.held().count(b'"late delivery"')
+    owned.to_gateway.release()
+    wait_for(lambda: owned.counter(owned.gateway, "herald_gateway_old_owners_total") == old + held, 20, "all refused")
+    for name in names:
+        assert [m["content"] for m in clients[name].pushes()].count("late delivery") == 1
+    owned.go_on()
+    push_all(world, names, sent, "the last")
+    for name in names:
+        clients[name].push(sent[name][-1], timeout=60)
+        assert list(dict.fromkeys(m["id"] for m in clients[name].pushes())) == sent[name]
