@@ -4,10 +4,11 @@
  * Rates are open-loop: a message carries the time at which it was due, so a late sender does not hide latency.
  *
  *     herald-load --gateway HOST:PORT[,..] --connections N [--brokers B --rate R --seconds S --class volatile|durable]
- *                 [--all] [--size BYTES] [--hold] [--raw PORT]
+ *                 [--all] [--size BYTES] [--linger MS] [--hold] [--raw PORT]
  *
  * Prints "ready" when all are connected and waits for a line on standard input (so that the caller can look at memory
- * and CPU), then runs and prints one JSON object. --raw: bare TCP connections that only read (for herald-floor).
+ * and CPU), then runs, prints one JSON object, and stays connected until another line or the end of input: leaving
+ * costs the server too, and is no part of a delivery. --raw: bare TCP connections that only read (for herald-floor).
  */
 #include <errno.h>
 #include <getopt.h>
@@ -18,19 +19,14 @@
 
 #include "bench/load.h"
 
-static const struct option long_options[] = {{"gateway", required_argument, NULL, 'g'},
-                                             {"connections", required_argument, NULL, 'n'},
-                                             {"brokers", required_argument, NULL, 'b'},
-                                             {"rate", required_argument, NULL, 'r'},
-                                             {"seconds", required_argument, NULL, 's'},
-                                             {"class", required_argument, NULL, 'c'},
-                                             {"size", required_argument, NULL, 'z'},
-                                             {"hold", no_argument, NULL, 'h'},
-                                             {"raw", required_argument, NULL, 'R'},
-                                             {"prefix", required_argument, NULL, 'p'},
-                                             {"secret", required_argument, NULL, 'S'},
-                                             {"all", no_argument, NULL, 'a'},
-                                             {NULL, 0, NULL, 0}};
+static const struct option long_options[] = {
+    {"gateway", required_argument, NULL, 'g'}, {"connections", required_argument, NULL, 'n'},
+    {"brokers", required_argument, NULL, 'b'}, {"rate", required_argument, NULL, 'r'},
+    {"seconds", required_argument, NULL, 's'}, {"class", required_argument, NULL, 'c'},
+    {"size", required_argument, NULL, 'z'},    {"linger", required_argument, NULL, 'l'},
+    {"hold", no_argument, NULL, 'h'},          {"raw", required_argument, NULL, 'R'},
+    {"prefix", required_argument, NULL, 'p'},  {"secret", required_argument, NULL, 'S'},
+    {"all", no_argument, NULL, 'a'},           {NULL, 0, NULL, 0}};
 
 static uint64_t number(const char *text)
 {
@@ -68,6 +64,9 @@ static void parse(struct load_plan *plan, int argc, char **argv)
             break;
         case 'z':
             plan->size = number(optarg);
+            break;
+        case 'l':
+            plan->linger_ms = number(optarg);
             break;
         case 'h':
             plan->is_hold = true;
@@ -110,5 +109,8 @@ int main(int argc, char **argv)
         load_hold(load);
     else
         load_run(load);
-    return load_report(load) ? 0 : 1;
+    bool is_valid = load_report(load);
+    if (!plan.is_hold && !plan.raw_port)
+        load_hold(load);
+    return is_valid ? 0 : 1;
 }

@@ -11,6 +11,7 @@ struct load_plan {
     const char *brokers, *prefix, *secret;
     uint32_t connections;
     uint64_t rate, seconds, size; /* messages a second over all users; bytes of a push's content */
+    uint64_t linger_ms;           /* of the producer */
     uint16_t raw_port;
     bool is_durable, is_all, is_hold;
 };
@@ -38,8 +39,8 @@ struct load {
 struct load *load_new(const struct load_plan *plan);
 /* Opens all connections, a bounded number at a time, until each has its auth_response. */
 bool load_connect(struct load *load);
-/* Reads what is there for at most wait_ms; acknowledges what was durable. */
-void load_poll(struct load *load, int wait_ms);
+/* Reads what is there, waiting for it at most wait_us; acknowledges what was durable. */
+void load_poll(struct load *load, uint64_t wait_us);
 /* Produces and receives. */
 void load_run(struct load *load);
 /* Answers pings until standard input ends. */

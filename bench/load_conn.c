@@ -97,7 +97,7 @@ bool load_connect(struct load *load)
         while (opened < load->plan.connections && opened - load->up < CONNECTING_MAX)
             if (!open_one(load, opened++))
                 return false;
-        load_poll(load, 10);
+        load_poll(load, 10000);
         if (load->closed || clock_mono_ms() > deadline) {
             fprintf(stderr, "herald-load: %u of %u connected, %lu closed\n", load->up, load->plan.connections,
                     (unsigned long)load->closed);
@@ -223,10 +223,11 @@ static void read_conn(struct load *load, struct load_conn *conn)
     }
 }
 
-void load_poll(struct load *load, int wait_ms)
+void load_poll(struct load *load, uint64_t wait_us)
 {
     struct epoll_event events[512];
-    int n = epoll_wait(load->epoll, events, 512, wait_ms);
+    struct timespec wait = {.tv_sec = (time_t)(wait_us / 1000000), .tv_nsec = (long)(wait_us % 1000000) * 1000};
+    int n = epoll_pwait2(load->epoll, events, 512, &wait, NULL);
     for (int i = 0; i < n; i++)
         read_conn(load, &load->conns[events[i].data.u32]);
 }

@@ -10,7 +10,7 @@
 #include "common/kafka.h"
 #include "common/loop.h"
 
-enum { DRAIN_MS = 15000, BURST_MAX = 512 };
+enum { DRAIN_MS = 15000, TICK_US = 100, IDLE_US = 5000 };
 
 void load_latency_add(struct load *load, uint64_t us)
 {
@@ -58,16 +58,16 @@ static bool produce_one(struct kafka_producer *producer, const struct load_plan 
            ERR_OK;
 }
 
-struct spin {
-    struct loop *loop;
-    struct loop_task task;
-};
-
-/* A task that queues itself again: turns of the loop then never wait, so that sends are on time to the microsecond. */
-static void spin(void *arg)
+/* Takes what the producer has to tell, without waiting for it. */
+static void turn(struct loop *loop, struct loop_task *nothing)
 {
-    struct spin *s = arg;
-    loop_defer(s->loop, &s->task);
+    loop_defer(loop, nothing);
+    loop_turn(loop);
+}
+
+static void do_nothing(void *arg)
+{
+    (void)arg;
 }
 
 static void on_warm(void *arg, enum err err)
@@ -78,7 +78,7 @@ static void on_warm(void *arg, enum err err)
 
 /* A producer's first record waits for metadata, connection and producer id, which is no part of a delivery's latency.
  */
-static void warm_up(struct load *load, struct loop *loop, struct kafka_producer *producer)
+static void warm_up(struct load *load, struct loop *loop, struct loop_task *nothing, struct kafka_producer *producer)
 {
     static const char text[] = "{\"to\":{\"user\":\"nobody\"},\"class\":\"volatile\",\"content\":0}";
     enum { PARTITIONS_TOUCHED = 64 };
@@ -91,44 +91,63 @@ static void warm_up(struct load *load, struct loop *loop, struct kafka_producer 
     }
     for (int i = 0; i < PARTITIONS_TOUCHED; i++)
         while (!is_warm[i]) {
-            load_poll(load, 0);
-            loop_turn(loop);
+            load_poll(load, 100);
+            turn(loop, nothing);
         }
+}
+
+static struct kafka_producer *producer_of(const struct load_plan *plan, struct loop *loop)
+{
+    char linger[32];
+    snprintf(linger, sizeof(linger), "linger.ms=%lu", (unsigned long)plan->linger_ms);
+    char *properties[] = {linger};
+    struct kafka_options options = {.brokers = (char *)plan->brokers, .properties = {properties, 1}};
+    struct kafka_producer *producer;
+    CHECK(kafka_producer_new(loop, &options, &producer) == ERR_OK);
+    return producer;
+}
+
+/* Produces all that is due now; returns how long nothing will be, at least TICK_US: a client that spins would take the
+ * core from the broker, whose latency would then be measured. What is sent late for that counts as late. */
+static uint64_t produce_due(struct load *load, struct kafka_producer *producer, uint64_t total, uint64_t *sent)
+{
+    uint64_t now = clock_wall_us(), due = now;
+    while (*sent < total) {
+        due = load->first_us + (uint64_t)((double)*sent * 1e6 / (double)load->plan.rate);
+        if (due > now || !produce_one(producer, &load->plan, *sent, due))
+            break;
+        ++*sent;
+    }
+    if (*sent == total)
+        return IDLE_US;
+    return due > now + TICK_US ? due - now : TICK_US;
+}
+
+static void read_raw(struct load *load)
+{
+    uint64_t end = clock_mono_ms() + load->plan.seconds * 1000;
+    while (clock_mono_ms() < end && load->closed == 0)
+        load_poll(load, 20000);
 }
 
 void load_run(struct load *load)
 {
-    struct loop *loop = loop_new();
-    struct spin spinning = {.loop = loop};
-    loop_task_init(&spinning.task, spin, &spinning);
-    loop_defer(loop, &spinning.task);
-    struct kafka_producer *producer;
-    static char linger[] = "linger.ms=0";
-    char *no_delay[] = {linger};
-    struct kafka_options options = {.brokers = (char *)load->plan.brokers, .properties = {no_delay, 1}};
-    bool is_raw = load->plan.raw_port != 0;
-    if (is_raw) {
-        uint64_t end = clock_mono_ms() + load->plan.seconds * 1000;
-        while (clock_mono_ms() < end && load->closed == 0)
-            load_poll(load, 20);
+    if (load->plan.raw_port != 0) {
+        read_raw(load);
         return;
     }
-    CHECK(kafka_producer_new(loop, &options, &producer) == ERR_OK);
-    warm_up(load, loop, producer);
+    struct loop *loop = loop_new();
+    struct loop_task nothing;
+    loop_task_init(&nothing, do_nothing, NULL);
+    struct kafka_producer *producer = producer_of(&load->plan, loop);
+    warm_up(load, loop, &nothing, producer);
     uint64_t total = load->plan.rate * load->plan.seconds, sent = 0;
     uint64_t expected = load->plan.is_all ? total * load->plan.connections : total;
-    uint64_t start = clock_wall_us() + 200000, end = start + load->plan.seconds * 1000000 + DRAIN_MS * 1000;
-    load->first_us = start;
+    load->first_us = clock_wall_us() + 200000;
+    uint64_t end = load->first_us + load->plan.seconds * 1000000 + DRAIN_MS * 1000;
     while (load->received + load->repeated < expected && clock_wall_us() < end) {
-        uint64_t now = clock_wall_us();
-        for (int burst = 0; burst < BURST_MAX && sent < total; burst++) {
-            uint64_t due = start + (uint64_t)((double)sent * 1e6 / (double)load->plan.rate);
-            if (due > now || !produce_one(producer, &load->plan, sent, due))
-                break;
-            sent++;
-        }
-        load_poll(load, sent < total ? 0 : 5);
-        loop_turn(loop);
+        load_poll(load, produce_due(load, producer, total, &sent));
+        turn(loop, &nothing);
     }
     kafka_producer_free(&producer, 1000);
     load->lost += expected > load->received + load->lost ? expected - load->received - load->lost : 0;
@@ -138,7 +157,7 @@ void load_hold(struct load *load)
 {
     struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
     while (poll(&input, 1, 0) == 0 && load->closed == 0)
-        load_poll(load, 100);
+        load_poll(load, 100000);
 }
 
 bool load_report(const struct load *load)
@@ -150,5 +169,6 @@ bool load_report(const struct load *load)
            (unsigned long)load->closed, seconds, (unsigned long)load_latency_at(load, 0.5),
            (unsigned long)load_latency_at(load, 0.95), (unsigned long)load_latency_at(load, 0.99),
            (unsigned long)load_latency_at(load, 1.0));
+    fflush(stdout);
     return load->lost == 0 && load->repeated == 0 && (load->closed == 0 || load->plan.raw_port);
 }

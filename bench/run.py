@@ -29,7 +29,7 @@ def pinned(cpu, argv):
 
 
 class Load:
-    """A herald-load process: connected when made, runs at go(), its JSON report from finish()."""
+    """A herald-load process: connected when made, runs at go(), its JSON report from finish(), gone after end()."""
 
     def __init__(self, *argv):
         self.child = subprocess.Popen(pinned(CLIENT, [os.path.join(PROGRAMS, "herald-load"), *argv]),
@@ -44,10 +44,9 @@ class Load:
         return self
 
     def finish(self):
-        """The report; SystemExit when the run is void."""
-        text, _ = self.child.communicate()
-        report = json.loads(text)
-        if self.child.returncode != 0:
+        """The report; its connections stay. SystemExit when the run is void."""
+        report = json.loads(self.child.stdout.readline())
+        if report["lost"] or report["repeated"] or report["closed"]:
             raise SystemExit(f"bench: void run: {report}")
         return report
 
@@ -103,6 +102,7 @@ class Bench:
             before, wrote = self.cpu(), self.redis_writes()
             report = load.go().finish()
             values.append((self.cpu() - before) * 1e6 / report["received"])
+            load.end()
             print(f"    {report['received']} messages, p50 {report['p50_us'] / 1e3:.2f} ms, p99 {report['p99_us'] / 1e3:.2f} ms, "
                   f"mailbox writes {self.redis_writes() - wrote}", flush=True)
         self.row(name, values, "us", goal, statistics.median(floors))
@@ -117,7 +117,9 @@ class Bench:
     def latency(self, rate, goal50, goal99):
         p50, p99 = [], []
         for _ in range(self.args.rounds):
-            report = self.load(10000, "--rate", rate, "--seconds", 6, "--class", "durable").go().finish()
+            load = self.load(10000, "--rate", rate, "--seconds", 6, "--class", "durable")
+            report = load.go().finish()
+            load.end()
             p50.append(report["p50_us"] / 1e3)
             p99.append(report["p99_us"] / 1e3)
         self.row(f"latency p50 at {rate}/s, 10,000 users", p50, "ms", goal50)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "check.h"
+#include "decimal.h"
 #include "utf8.h"
 
 enum { FIRST_SIZE = 128 };
@@ -68,20 +69,16 @@ void buf_add_char(struct buf *buf, char c)
 
 void buf_add_uint(struct buf *buf, uint64_t value)
 {
-    char digits[20];
-    size_t at = sizeof(digits);
-    do {
-        digits[--at] = (char)('0' + value % 10);
-        value /= 10;
-    } while (value);
-    buf_add(buf, digits + at, sizeof(digits) - at);
+    char digits[DECIMAL_MAX];
+    const char *end = decimal_put_uint(digits, value);
+    buf_add(buf, digits, (size_t)(end - digits));
 }
 
 void buf_add_int(struct buf *buf, int64_t value)
 {
-    if (value < 0)
-        buf_add_char(buf, '-');
-    buf_add_uint(buf, value < 0 ? -(uint64_t)value : (uint64_t)value);
+    char digits[DECIMAL_MAX];
+    const char *end = decimal_put_int(digits, value);
+    buf_add(buf, digits, (size_t)(end - digits));
 }
 
 void buf_printf(struct buf *buf, const char *format, ...)
@@ -118,7 +115,7 @@ void buf_add_json_str(struct buf *buf, const char *s, size_t len)
     size_t done = 0, i = 0;
     while (i < len) {
         unsigned char c = (unsigned char)s[i];
-        size_t n = c >= 0x20 && c != '"' && c != '\\' ? utf8_char_len(s + i, len - i) : 0;
+        size_t n = c >= 0x80 ? utf8_char_len(s + i, len - i) : c >= 0x20 && c != '"' && c != '\\';
         if (n) {
             i += n;
             continue;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "check.h"
+#include "wire.h"
 
 enum {
     TAG_HELLO = 6,
@@ -15,9 +16,7 @@ enum {
     TAG_BOX_FATES = 12,
     TAG_WITHDRAWALS = 13,
     TAG_CANARIES = 14,
-    WIRE_LEN = 2,
-    START_BYTES = 4096,
-    PREFIX_MAX = 1 + 10 /* a one-byte tag and a length */
+    START_BYTES = 4096
 };
 
 /* --- packing ------------------------------------------------------------------------------------------------------ */
@@ -27,26 +26,13 @@ void link_out_init(struct link_out *out, const char *from, uint64_t from_generat
 {
     *out = (struct link_out){
         .from = from, .from_generation = from_generation, .to = to, .to_generation = to_generation};
+    buf_init(&out->packed);
 }
 
 void link_out_release(struct link_out *out)
 {
-    free(out->bytes);
-    out->bytes = NULL;
-    out->len = out->size = 0;
+    buf_release(&out->packed);
     out->pieces = 0;
-}
-
-static uint8_t *reserve(struct link_out *out, size_t more)
-{
-    if (out->len + more > out->size) {
-        size_t size = out->size ? out->size : START_BYTES;
-        while (size < out->len + more)
-            size *= 2;
-        out->bytes = xrealloc(out->bytes, size);
-        out->size = size;
-    }
-    return (uint8_t *)out->bytes + out->len;
 }
 
 static void begin(struct link_out *out)
@@ -58,31 +44,17 @@ static void begin(struct link_out *out)
     head.from_generation = out->from_generation;
     head.to = (char *)(uintptr_t)out->to;
     head.to_generation = out->to_generation;
-    uint8_t *at = reserve(out, herald__v1__envelope__get_packed_size(&head));
-    out->len += herald__v1__envelope__pack(&head, at);
-}
-
-static size_t put_varint(uint8_t *at, uint64_t value)
-{
-    size_t n = 0;
-    for (; value >= 0x80; value >>= 7)
-        at[n++] = (uint8_t)(value | 0x80);
-    at[n++] = (uint8_t)value;
-    return n;
+    buf_reserve(&out->packed, START_BYTES);
+    wire_put(&out->packed, &head.base);
 }
 
 /* Repeated fields may stand anywhere, and a message is the merge of its concatenated parts: so a piece is just its tag,
  * its length and itself. */
 static void put(struct link_out *out, int tag, const ProtobufCMessage *piece)
 {
-    if (!out->len)
+    if (!out->packed.len)
         begin(out);
-    size_t len = protobuf_c_message_get_packed_size(piece);
-    uint8_t *at = reserve(out, len + PREFIX_MAX);
-    *at = (uint8_t)(tag << 3 | WIRE_LEN);
-    size_t prefix = 1 + put_varint(at + 1, len);
-    protobuf_c_message_pack(piece, at + prefix);
-    out->len += prefix + len;
+    wire_put_piece(&out->packed, (uint32_t)tag, piece);
     out->pieces++;
 }
 
@@ -133,10 +105,11 @@ void link_put_box_fate(struct link_out *out, const Herald__V1__BoxFate *fate)
 
 char *link_take(struct link_out *out, size_t *len_r)
 {
-    char *bytes = out->bytes;
-    *len_r = out->len;
-    out->bytes = NULL;
-    out->len = out->size = 0;
+    char *bytes = out->packed.len ? out->packed.bytes : NULL;
+    *len_r = out->packed.len;
+    if (!bytes)
+        return NULL;
+    buf_init(&out->packed); /* given away */
     out->pieces = 0;
     return bytes;
 }
@@ -155,7 +128,6 @@ struct link_arena {
     ProtobufCAllocator allocator;
     struct chunk *chunks; /* the newest first */
     size_t held, max;     /* bytes of all chunks */
-    bool is_exhausted;    /* a request was refused since the last clear */
 };
 
 static bool add_chunk(struct link_arena *arena, size_t least)
@@ -181,10 +153,8 @@ static void *arena_alloc(void *arg, size_t size)
     size_t need = fits ? (size + ALIGN - 1) & ~(size_t)(ALIGN - 1) : 0;
     if (fits && (!arena->chunks || arena->chunks->size - arena->chunks->used < need))
         fits = add_chunk(arena, need);
-    if (!fits) {
-        arena->is_exhausted = true;
+    if (!fits)
         return NULL;
-    }
     void *at = arena->chunks->bytes + arena->chunks->used;
     arena->chunks->used += need;
     return at;
@@ -228,7 +198,6 @@ ProtobufCAllocator *link_arena_allocator(struct link_arena *arena)
 
 void link_arena_clear(struct link_arena *arena)
 {
-    arena->is_exhausted = false;
     if (!arena->chunks)
         return;
     /* One that had to grow is remade on demand in one piece of the whole size. */
@@ -247,9 +216,11 @@ enum err link_unpack(struct link_arena *arena, const void *bytes, size_t len, co
 {
     *envelope_r = NULL;
     link_arena_clear(arena);
-    const Herald__V1__Envelope *envelope = herald__v1__envelope__unpack(&arena->allocator, len, bytes);
-    if (!envelope)
-        return arena->is_exhausted ? ERR_TOO_LARGE : ERR_INVALID;
+    ProtobufCMessage *message;
+    enum err err = wire_unpack(&herald__v1__envelope__descriptor, &arena->allocator, bytes, len, &message);
+    if (err != ERR_OK)
+        return err;
+    const Herald__V1__Envelope *envelope = (const Herald__V1__Envelope *)message;
     if (envelope->version != LINK_VERSION)
         return ERR_UNSUPPORTED;
     if (strcmp(envelope->to, self) || (envelope->to_generation && envelope->to_generation != generation))

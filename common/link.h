@@ -11,14 +11,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "buf.h"
 #include "err.h"
 #include "link.pb-c.h"
 
 enum { LINK_VERSION = 1 };
 
 struct link_out {
-    char *bytes; /* NULL while empty */
-    size_t len, size;
+    struct buf packed;     /* empty, or begins with the head of the envelope */
     uint32_t pieces;       /* deliveries, results ... put in so far */
     const char *from, *to; /* borrowed from the owner, who keeps them alive */
     uint64_t from_generation, to_generation;
@@ -48,8 +48,9 @@ void link_arena_free(struct link_arena **arena);
 ProtobufCAllocator *link_arena_allocator(struct link_arena *arena);
 void link_arena_clear(struct link_arena *arena);
 
-/* What an envelope unpacks to lives in the arena until the next clear. ERR_INVALID: not an envelope;
- * ERR_UNSUPPORTED: another version; ERR_REFUSED: meant for another receiver or life; ERR_TOO_LARGE: beyond the arena.
+/* What an envelope unpacks to lives in the arena until the next clear; its `bytes` fields point into `bytes`.
+ * ERR_INVALID: not an envelope; ERR_UNSUPPORTED: another version; ERR_REFUSED: meant for another receiver or life;
+ * ERR_TOO_LARGE: beyond the arena.
  */
 enum err link_unpack(struct link_arena *arena, const void *bytes, size_t len, const char *self, uint64_t generation,
                      const Herald__V1__Envelope **envelope_r) MUST_CHECK;

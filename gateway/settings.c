@@ -80,6 +80,8 @@ const struct option gateway_options[] = {
     {"link", "peers_max", OPTION_INT, AT(peers.peers_max), "256", 1, 10000, NULL, "Routers known at the most."},
     {"link", "silence", OPTION_DURATION, AT(peers.silence_ms), "10s", 2000, 600000, NULL,
      "A router that has not said hello for so long is dropped."},
+    {"link", "results_delay", OPTION_DURATION, AT(peers.results_delay_ms), "3ms", 0, 1000, NULL,
+     "`written` and `acked` results wait so long at most for others to go with to the router; failures never wait"},
     {"link", "batch_max", OPTION_SIZE, AT(peers.envelope_max), "256KiB", 1024, 8 << 20, NULL,
      "Results for a router leave before the end of the turn when they grow beyond."},
     {"link", "held_max", OPTION_SIZE, AT(peers.held_max), "1MiB", 65536, 8 << 20, NULL,

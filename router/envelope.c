@@ -108,7 +108,7 @@ void envelope_put_upstream_result(struct envelope *envelope, uint64_t request, u
 
 size_t envelope_len(const struct envelope *envelope)
 {
-    return envelope->out.len;
+    return envelope->out.packed.len;
 }
 
 char *envelope_take(struct envelope *envelope, size_t *len_r)

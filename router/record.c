@@ -1,11 +1,11 @@
 #include "router/record.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "common/check.h"
+#include "common/decimal.h"
 
 enum { HEADER_MAX = 32 };
 
@@ -58,23 +58,26 @@ static void keep_bytes(struct record *record)
     record->bytes = bytes;
 }
 
-/* "topic/partition/offset", and "topic-partition-offset" when the producer gave no id. */
-static void name(struct record *record, size_t size)
+/* With `between` between them; NUL-terminated. */
+static struct push_str put_position(char *to, const struct kafka_record *kafka, size_t topic_len, char between)
 {
-    const struct kafka_record *kafka = &record->kafka;
-    int len = snprintf(record->names, size, "%s/%d/%lld", kafka->topic, kafka->partition, (long long)kafka->offset);
-    CHECK(len > 0 && (size_t)len * 2 + 2 <= size);
-    record->source = (struct push_str){.at = record->names, .len = (uint32_t)len};
-    if (record->push.id.len > 0) {
-        record->id = record->push.id;
-        return;
-    }
-    char *id = record->names + len + 1;
-    size_t topic_len = strlen(kafka->topic);
-    memcpy(id, record->names, (size_t)len + 1);
-    id[topic_len] = '-';
-    *strchr(id + topic_len, '/') = '-';
-    record->id = (struct push_str){.at = id, .len = (uint32_t)len};
+    char *at = memcpy(to, kafka->topic, topic_len);
+    at += topic_len;
+    *at++ = between;
+    at = decimal_put_int(at, kafka->partition);
+    *at++ = between;
+    at = decimal_put_int(at, kafka->offset);
+    *at = '\0';
+    return (struct push_str){.at = to, .len = (uint32_t)(at - to)};
+}
+
+/* "topic/partition/offset", and "topic-partition-offset" when the producer gave no id. */
+static void name(struct record *record, size_t topic_len)
+{
+    record->source = put_position(record->names, &record->kafka, topic_len, '/');
+    record->id = record->push.id;
+    if (record->id.len == 0)
+        record->id = put_position(record->names + record->source.len + 1, &record->kafka, topic_len, '-');
 }
 
 struct record *record_new(const struct kafka_record *kafka, const struct push_limits *limits,
@@ -82,7 +85,8 @@ struct record *record_new(const struct kafka_record *kafka, const struct push_li
 {
     struct known_headers headers;
     find_headers(kafka, &headers);
-    size_t names_size = 2 * (strlen(kafka->topic) + sizeof "/-2147483648/-9223372036854775808");
+    size_t topic_len = strlen(kafka->topic);
+    size_t names_size = 2 * (topic_len + sizeof "/-2147483648/-9223372036854775808");
     size_t id_size = headers.id.value ? PUSH_ID_MAX + 1 : 0;
     struct record *record = xcalloc(1, sizeof *record + names_size + id_size);
     record->magic = RECORD_MAGIC;
@@ -92,7 +96,7 @@ struct record *record_new(const struct kafka_record *kafka, const struct push_li
     list_init(&record->link);
     *error_r = push_parse(&record->push, kafka->value, kafka->len, headers.type.value, headers.type.len, limits);
     take_id(record, &headers.id, record->names + names_size);
-    name(record, names_size);
+    name(record, topic_len);
     if (*error_r == PUSH_ERROR_NONE)
         keep_bytes(record);
     record->cost = (uint32_t)(sizeof *record + names_size + kafka->len + kafka->key_len);

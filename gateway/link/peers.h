@@ -1,7 +1,8 @@
 /*
  * The routers this worker knows: each told where it takes envelopes by its Hello, first on every lane and each second.
- * What goes to a router during a loop turn is collected and leaves as one envelope. A router that was silent for too
- * long is dropped; what its pending results would have said is lost, its own deadlines cover that.
+ * What goes to a router during a loop turn is collected and leaves as one envelope; good news waits a little longer. A
+ * router that was silent for too long is dropped; what its pending results would have said is lost, its own deadlines
+ * cover that.
  */
 #ifndef HERALD_GATEWAY_LINK_PEERS_H
 #define HERALD_GATEWAY_LINK_PEERS_H
@@ -20,10 +21,11 @@ struct peer;
 
 struct peers_settings {
     int64_t peers_max;
-    int64_t silence_ms;   /* dropped after so long without a hello */
-    int64_t envelope_max; /* bytes; what is collected leaves earlier when it grows beyond */
-    int64_t held_max;     /* bytes kept for a router while the connection to it is not up; what is more is lost */
-    int64_t hwm;          /* envelopes queued for one router */
+    int64_t silence_ms;       /* dropped after so long without a hello */
+    int64_t envelope_max;     /* bytes; what is collected leaves earlier when it grows beyond */
+    int64_t held_max;         /* bytes kept for a router while the connection to it is not up; what is more is lost */
+    int64_t hwm;              /* envelopes queued for one router */
+    int64_t results_delay_ms; /* `written` and `acked` wait for company so long at most; 0: for the end of the turn */
 };
 
 /* self, generation and endpoint (all borrowed) are who this is, and where it takes envelopes. */

@@ -1,8 +1,8 @@
 #include "gateway/session/push_frame.h"
 
-#include <stdio.h>
 #include <string.h>
 
+#include "common/decimal.h"
 #include "gateway/ws/frame.h"
 
 void push_frame_init(struct push_frame *frame)
@@ -94,9 +94,11 @@ struct message *push_frame_shared(struct push_frame *frame)
 
 struct message *push_frame_with_seq(struct push_frame *frame, uint64_t seq)
 {
-    char middle[64];
-    int len = snprintf(middle, sizeof middle, ",\"seq\":%llu,\"content\":", (unsigned long long)seq);
-    return encode(frame, middle, (size_t)len);
+    static const char before[] = ",\"seq\":", behind[] = ",\"content\":";
+    char middle[sizeof before + DECIMAL_MAX + sizeof behind];
+    char *at = decimal_put_uint(put(middle, before, sizeof before - 1), seq);
+    at = put(at, behind, sizeof behind - 1);
+    return encode(frame, middle, (size_t)(at - middle));
 }
 
 struct message *push_frame_cancel(struct push_frame *frame)
@@ -128,9 +130,10 @@ struct message *push_frame_numbered(const struct message *shared, uint32_t split
     const char *bytes = message_bytes(shared);
     unsigned marker = (unsigned char)bytes[1];
     size_t old_len = marker < 126 ? 2 : marker == 126 ? 4 : FRAME_HEAD_MAX;
-    char number[32];
+    static const char before[] = ",\"seq\":";
+    char number[sizeof before + DECIMAL_MAX];
     unsigned char head[FRAME_HEAD_MAX];
-    size_t number_len = (size_t)snprintf(number, sizeof number, ",\"seq\":%llu", (unsigned long long)seq);
+    size_t number_len = (size_t)(decimal_put_uint(put(number, before, sizeof before - 1), seq) - number);
     size_t payload_len = message_len(shared) - old_len + number_len;
     size_t head_len = frame_head(head, FRAME_TEXT, payload_len);
     struct message *m = message_new(head_len + payload_len);
