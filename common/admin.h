@@ -12,9 +12,55 @@
 #include "buf.h"
 #include "err.h"
 #include "loop.h"
+#include "metric.h"
 
 struct admin;
 struct admin_request;
+
+struct admin_settings {
+    char *listen; /* "127.0.0.1:9080"; "" host or *: all addresses; port 0: any */
+    int64_t connections_max, head_max, body_max;
+    int64_t idle_ms;
+};
+
+/* Rows for daemon_options; admin.listen has another default in each daemon. */
+#define ADMIN_OPTION_ROWS(type, field)                                                                                 \
+    {"admin",                                                                                                          \
+     "connections_max",                                                                                                \
+     OPTION_INT,                                                                                                       \
+     offsetof(type, field.connections_max),                                                                            \
+     "128",                                                                                                            \
+     1,                                                                                                                \
+     65536,                                                                                                            \
+     NULL,                                                                                                             \
+     "connections that the admin port has at the same time; further clients wait"},                                    \
+        {"admin",                                                                                                      \
+         "head_max",                                                                                                   \
+         OPTION_SIZE,                                                                                                  \
+         offsetof(type, field.head_max),                                                                               \
+         "16KiB",                                                                                                      \
+         512,                                                                                                          \
+         1 << 20,                                                                                                      \
+         NULL,                                                                                                         \
+         "the largest head of a request to the admin port"},                                                           \
+        {"admin",                                                                                                      \
+         "body_max",                                                                                                   \
+         OPTION_SIZE,                                                                                                  \
+         offsetof(type, field.body_max),                                                                               \
+         "1MiB",                                                                                                       \
+         1024,                                                                                                         \
+         64 << 20,                                                                                                     \
+         NULL,                                                                                                         \
+         "the largest body of a request to the admin port"},                                                           \
+    {                                                                                                                  \
+        "admin", "idle_timeout", OPTION_DURATION, offsetof(type, field.idle_ms), "10s", 100, 600000, NULL,             \
+            "a connection of the admin port without a byte read or written for so long ends"                           \
+    }
+
+enum admin_refusal { ADMIN_REFUSED_CONNECTIONS, ADMIN_REFUSED_REQUESTS, ADMIN_REFUSAL_COUNT };
+
+/* What /metrics shows of the server itself, behind the daemon's own. */
+extern const struct metric admin_metrics[];
 
 /* A handler answers once, now or later, with admin_reply(). If the client leaves before, the reply goes nowhere,
  * but must still be given: it frees the request. */
@@ -22,9 +68,8 @@ typedef void admin_fn(struct admin_request *request, void *arg);
 /* Writes the reason into why when not ready. */
 typedef bool admin_ready_fn(void *arg, struct buf *why);
 
-/* listen: "127.0.0.1:9080" ("" host or *: all addresses; port 0: any). ERR_SYSTEM (errno) when it cannot be
- * bound, ERR_INVALID when it is no address. */
-enum err admin_new(struct loop *loop, const char *listen, admin_ready_fn *ready, void *ready_arg,
+/* ERR_SYSTEM (errno) when the address cannot be bound, ERR_INVALID when it is none. The settings are read here only. */
+enum err admin_new(struct loop *loop, const struct admin_settings *settings, admin_ready_fn *ready, void *ready_arg,
                    struct admin **admin_r) MUST_CHECK;
 /* Ends all connections. Handlers must still answer what they hold. */
 void admin_free(struct admin **admin);

@@ -29,6 +29,7 @@ const struct option daemon_options[] = {
      "the least important lines that are still written"},
     {"log", "format", OPTION_CHOICE, offsetof(struct daemon_settings, log_format), "text", 0, 0, "text|json",
      "one line each on standard error: key=value pairs, or JSON objects"},
+    ADMIN_OPTION_ROWS(struct daemon_settings, admin),
     {0},
 };
 
@@ -121,8 +122,10 @@ static void print_metrics_doc(const struct daemon_program *program)
     struct buf text;
     buf_init(&text);
     buf_printf(&text, "## %s\n\n", program->options.program);
+    metric_print_docs_head(&text);
     if (program->metrics)
         metric_print_docs(program->metrics, &text);
+    metric_print_docs(admin_metrics, &text);
     fwrite(text.bytes, 1, text.len, stdout);
     buf_release(&text);
 }

@@ -12,17 +12,18 @@
 
 #include <stdint.h>
 
+#include "admin.h"
 #include "metric.h"
 #include "option.h"
 
 struct daemon_settings {
-    int log_level;      /* enum log_level */
-    int log_format;     /* enum log_format */
-    char *admin_listen; /* host:port */
+    int log_level;  /* enum log_level */
+    int log_format; /* enum log_format */
+    struct admin_settings admin;
 };
 
-/* log.level and log.format. admin.listen has another default in each daemon, so its row stands in the daemon's table:
- * {"admin", "listen", OPTION_STRING, offsetof(struct daemon_settings, admin_listen), ...}. */
+/* log.* and admin.*, but for admin.listen, which has another default in each daemon, so its row stands in the daemon's
+ * table: {"admin", "listen", OPTION_STRING, offsetof(struct daemon_settings, admin.listen), ...}. */
 extern const struct option daemon_options[];
 
 struct daemon_program {

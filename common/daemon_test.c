@@ -20,7 +20,7 @@ struct settings {
 };
 
 static const struct option own_options[] = {
-    {"admin", "listen", OPTION_STRING, offsetof(struct settings, daemon.admin_listen), "127.0.0.1:0", 0, 0, NULL,
+    {"admin", "listen", OPTION_STRING, offsetof(struct settings, daemon.admin.listen), "127.0.0.1:0", 0, 0, NULL,
      "Where."},
     {"test", "workers", OPTION_INT, offsetof(struct settings, workers), "1", 1, 8, NULL, "How many."},
     {0},
@@ -69,7 +69,7 @@ static void runs_with_settings(void **state)
     assert_int_equal(START("--set", "test.workers=3", "--set=log.level=debug"), -1);
     assert_int_equal(settings.workers, 3);
     assert_int_equal(settings.daemon.log_level, 3);
-    assert_string_equal(settings.daemon.admin_listen, "127.0.0.1:0");
+    assert_string_equal(settings.daemon.admin.listen, "127.0.0.1:0");
     assert_string_equal(out, "");
     assert_string_equal(err, "");
     assert_null(daemon_config_file());

@@ -52,7 +52,10 @@ void metric_on_list(metric_list_fn *fn, void *arg);
 
 /* The exposition format 0.0.4. With more than one block each sample has slot="N" (first_slot counted from 0). */
 void metric_print(struct buf *out);
-/* A Markdown table. */
+/* One labelled counter that its owner keeps, not in a block: a value for each label. */
+void metric_print_own(const struct metric *metric, const uint64_t *values, struct buf *out);
+/* A Markdown table: its head, then the rows of one or more tables. */
+void metric_print_docs_head(struct buf *out);
 void metric_print_docs(const struct metric *table, struct buf *out);
 
 #endif

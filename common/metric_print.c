@@ -129,11 +129,16 @@ static void print_values(struct buf *out, const struct metric *m, unsigned block
     }
 }
 
-static void print_metric(struct buf *out, const struct metric *m, unsigned id)
+static void print_head(struct buf *out, const struct metric *m)
 {
     buf_printf(out, "# HELP %s ", m->name);
     add_escaped(out, m->help, false);
     buf_printf(out, "\n# TYPE %s %s\n", m->name, kind_names[m->kind]);
+}
+
+static void print_metric(struct buf *out, const struct metric *m, unsigned id)
+{
+    print_head(out, m);
     if (metric_is_listed(m)) {
         if (lister.fn)
             lister.fn(lister.arg, id, m->name, out);
@@ -155,6 +160,13 @@ void metric_print(struct buf *out)
         print_metric(out, &table[id], id);
 }
 
+void metric_print_own(const struct metric *m, const uint64_t *values, struct buf *out)
+{
+    print_head(out, m);
+    for (unsigned value = 0; m->label_values[value]; value++)
+        buf_printf(out, "%s{%s=\"%s\"} %" PRIu64 "\n", m->name, m->label, m->label_values[value], values[value]);
+}
+
 static void add_cell(struct buf *out, const char *s)
 {
     for (; *s; s++) {
@@ -164,9 +176,13 @@ static void add_cell(struct buf *out, const char *s)
     }
 }
 
-void metric_print_docs(const struct metric *table, struct buf *out)
+void metric_print_docs_head(struct buf *out)
 {
     buf_add_str(out, "| metric | kind | labels | meaning |\n|---|---|---|---|\n");
+}
+
+void metric_print_docs(const struct metric *table, struct buf *out)
+{
     for (const struct metric *m = table; m->name; m++) {
         buf_printf(out, "| `%s` | %s | ", m->name, kind_names[m->kind]);
         if (metric_is_listed(m))

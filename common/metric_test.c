@@ -175,6 +175,7 @@ static void docs_are_a_table(void **state)
     (void)state;
     struct buf docs;
     buf_init(&docs);
+    metric_print_docs_head(&docs);
     metric_print_docs(table, &docs);
     assert_non_null(strstr(docs.bytes, "| `herald_test_open` | gauge | | Open now. |\n"));
     assert_non_null(strstr(docs.bytes, "| `herald_test_closes_total` | counter | reason: peer, quote"));

@@ -6,10 +6,31 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "check.h"
+
+enum err net_split(const char *address, char host_r[NET_HOST_MAX + 1], uint16_t *port_r)
+{
+    const char *colon = strrchr(address, ':'), *host = address;
+    if (!colon || colon[1] < '0' || colon[1] > '9')
+        return ERR_INVALID;
+    size_t len = (size_t)(colon - address);
+    if (len >= 2 && host[0] == '[' && host[len - 1] == ']') {
+        host++;
+        len -= 2;
+    }
+    char *end;
+    unsigned long port = strtoul(colon + 1, &end, 10);
+    if (len > NET_HOST_MAX || *end || port > UINT16_MAX)
+        return ERR_INVALID;
+    memcpy(host_r, host, len);
+    host_r[len] = '\0';
+    *port_r = (uint16_t)port;
+    return ERR_OK;
+}
 
 static int set_on(int fd, int level, int name, int value)
 {

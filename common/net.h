@@ -9,7 +9,13 @@
 
 #include "err.h"
 
-enum { NET_ADDR_TEXT = 64 }; /* room for any numeric address with its port */
+enum {
+    NET_ADDR_TEXT = 64, /* room for any numeric address with its port */
+    NET_HOST_MAX = 255
+};
+
+/* "host:port", "[::1]:port", ":port" apart. ERR_INVALID: it is not that. */
+enum err net_split(const char *address, char host_r[NET_HOST_MAX + 1], uint16_t *port_r) MUST_CHECK;
 
 /* A TCP listener on host:port (host "" or "*": all, IPv6 and IPv4). port 0: any; see net_local_port().
  * reuse_port: SO_REUSEPORT, for workers that share a port. ERR_SYSTEM with errno set. */

@@ -35,6 +35,33 @@ static void check_flags(int fd)
     assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
 }
 
+static void test_split(void **state)
+{
+    static const struct {
+        const char *address, *host;
+        int port; /* -1: invalid */
+    } rows[] = {{"127.0.0.1:80", "127.0.0.1", 80},
+                {":0", "", 0},
+                {"*:65535", "*", 65535},
+                {"[::1]:9", "::1", 9},
+                {"host", "", -1},
+                {"host:", "", -1},
+                {"host:x", "", -1},
+                {"host:-1", "", -1},
+                {"host:65536", "", -1},
+                {"host:1x", "", -1}};
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        char host[NET_HOST_MAX + 1];
+        uint16_t port = 1;
+        assert_int_equal(net_split(rows[i].address, host, &port), rows[i].port < 0 ? ERR_INVALID : ERR_OK);
+        if (rows[i].port < 0)
+            continue;
+        assert_string_equal(host, rows[i].host);
+        assert_int_equal(port, rows[i].port);
+    }
+}
+
 static void check_accepts(const char *host)
 {
     int listener = -1, fd = -1;
@@ -121,9 +148,9 @@ static void test_no_descriptors(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_listen_and_accept), cmocka_unit_test(test_port_is_taken),
-        cmocka_unit_test(test_reuse_port),        cmocka_unit_test(test_bad_host),
-        cmocka_unit_test(test_no_descriptors),
+        cmocka_unit_test(test_split),         cmocka_unit_test(test_listen_and_accept),
+        cmocka_unit_test(test_port_is_taken), cmocka_unit_test(test_reuse_port),
+        cmocka_unit_test(test_bad_host),      cmocka_unit_test(test_no_descriptors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

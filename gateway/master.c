@@ -37,7 +37,7 @@ struct master {
     uint32_t magic;
     bool is_stopping, is_ready_told, is_done;
     const struct gateway_settings *settings;
-    char admin_address[HOST_LEN_MAX + 8];
+    char admin_address[NET_HOST_MAX + 8];
     struct loop *loop;
     struct loop_signal *signals[4];
     struct loop_timer *poll;
@@ -283,11 +283,10 @@ static void on_redis_state(void *arg, bool is_up)
 /* SO_REUSEPORT lets anybody of this user join the port, and every worker would fail alone: so look once before. */
 static bool can_listen(const struct gateway_settings *settings)
 {
-    char host[HOST_LEN_MAX + 1];
+    char host[NET_HOST_MAX + 1];
     uint16_t port;
     int fd;
-    if (settings_split_address(settings->ws_listen, host, &port) == ERR_OK &&
-        net_listen(host, port, 1, false, &fd) == ERR_OK) {
+    if (net_split(settings->ws_listen, host, &port) == ERR_OK && net_listen(host, port, 1, false, &fd) == ERR_OK) {
         close(fd);
         return true;
     }
@@ -298,14 +297,14 @@ static bool can_listen(const struct gateway_settings *settings)
 static bool start_parts(struct master *m)
 {
     const struct gateway_settings *settings = m->settings;
-    char host[HOST_LEN_MAX + 1];
+    char host[NET_HOST_MAX + 1];
     uint16_t port;
     m->loop = loop_new();
     if (!can_listen(settings))
         return false;
-    if (settings_split_address(settings->daemon.admin_listen, host, &port) != ERR_OK ||
-        admin_new(m->loop, settings->daemon.admin_listen, is_ready, m, &m->admin) != ERR_OK) {
-        log_error("cannot listen", F_STR("admin.listen", settings->daemon.admin_listen), F_ERRNO(errno));
+    if (net_split(settings->daemon.admin.listen, host, &port) != ERR_OK ||
+        admin_new(m->loop, &settings->daemon.admin, is_ready, m, &m->admin) != ERR_OK) {
+        log_error("cannot listen", F_STR("admin.listen", settings->daemon.admin.listen), F_ERRNO(errno));
         return false;
     }
     snprintf(m->admin_address, sizeof m->admin_address, strchr(host, ':') ? "[%s]:%u" : "%s:%u", host,

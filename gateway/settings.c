@@ -1,12 +1,12 @@
 #include "gateway/settings.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/check.h"
 #include "common/log.h"
+#include "common/net.h"
 #include "gateway/auth/jwt.h"
 #include "gateway/ws/conn_options.h"
 
@@ -19,7 +19,7 @@ const struct option gateway_options[] = {
     {"gateway", "workers", OPTION_INT, AT(workers), "0", 0, 1024, NULL, "Worker processes; 0: one for each core."},
     {"gateway", "stop_timeout", OPTION_DURATION, AT(stop_timeout_ms), "10s", 100, 600000, NULL,
      "How long a worker may take to close its connections politely when it is told to stop."},
-    {"admin", "listen", OPTION_STRING, AT(daemon.admin_listen), "127.0.0.1:9080", 0, 0, NULL,
+    {"admin", "listen", OPTION_STRING, AT(daemon.admin.listen), "127.0.0.1:9080", 0, 0, NULL,
      "host:port of /metrics, /healthz and /readyz; never expose it."},
     {"ws", "listen", OPTION_STRING, AT(ws_listen), "0.0.0.0:8080", 0, 0, NULL,
      "host:port where clients connect; all workers share it."},
@@ -103,31 +103,9 @@ const struct option gateway_options[] = {
     {0},
 };
 
-enum err settings_split_address(const char *address, char host_r[HOST_LEN_MAX + 1], uint16_t *port_r)
-{
-    const char *colon = strrchr(address, ':');
-    if (!colon || !colon[1])
-        return ERR_INVALID;
-    const char *host = address;
-    size_t len = (size_t)(colon - address);
-    if (len >= 2 && host[0] == '[' && host[len - 1] == ']') {
-        host++;
-        len -= 2;
-    }
-    char *end;
-    errno = 0;
-    long port = strtol(colon + 1, &end, 10);
-    if (len > HOST_LEN_MAX || *end || errno || port < 0 || port > 65535)
-        return ERR_INVALID;
-    memcpy(host_r, host, len);
-    host_r[len] = '\0';
-    *port_r = (uint16_t)port;
-    return ERR_OK;
-}
-
 static void complete_node(struct gateway_settings *settings)
 {
-    char name[HOST_LEN_MAX + 1] = "";
+    char name[NET_HOST_MAX + 1] = "";
     if (*settings->node)
         return;
     free(settings->node);
@@ -145,12 +123,12 @@ static const char *check_node(const char *node)
 
 static const char *check(const struct gateway_settings *settings)
 {
-    char host[HOST_LEN_MAX + 1];
+    char host[NET_HOST_MAX + 1];
     uint16_t port;
     const char *why = check_node(settings->node);
     if (why)
         return why;
-    if (settings_split_address(settings->ws_listen, host, &port) != ERR_OK)
+    if (net_split(settings->ws_listen, host, &port) != ERR_OK)
         return "ws.listen is not host:port";
     if (port == 0 && settings->workers > 1)
         return "ws.listen with port 0 is for one worker only: each would get another port";

@@ -16,7 +16,7 @@
 #include "gateway/session/sessions.h"
 #include "gateway/ws/conn.h"
 
-enum { NODE_LEN_MAX = 64, INSTANCE_LEN_MAX = NODE_LEN_MAX + 12, HOST_LEN_MAX = 255 };
+enum { NODE_LEN_MAX = 64, INSTANCE_LEN_MAX = NODE_LEN_MAX + 12 };
 
 struct gateway_settings {
     struct daemon_settings daemon; /* first: daemon_start() relies on it */
@@ -43,7 +43,5 @@ extern const struct option gateway_options[];
 enum err settings_complete(struct gateway_settings *settings) MUST_CHECK;
 /* SIGHUP: reads the configuration again and takes over how is logged; instance as in log_setup(). */
 void settings_reload_log(const char *instance);
-/* "host:port", "[::]:port", ":port". */
-enum err settings_split_address(const char *address, char host_r[HOST_LEN_MAX + 1], uint16_t *port_r) MUST_CHECK;
 
 #endif

@@ -227,10 +227,10 @@ static void on_reload(void *arg)
 
 static bool start_listener(struct worker *w)
 {
-    char host[HOST_LEN_MAX + 1];
+    char host[NET_HOST_MAX + 1];
     uint16_t port;
     const struct gateway_settings *settings = w->settings;
-    if (settings_split_address(settings->ws_listen, host, &port) != ERR_OK ||
+    if (net_split(settings->ws_listen, host, &port) != ERR_OK ||
         net_listen(host, port, (int)settings->ws_backlog, true, &w->listener) != ERR_OK) {
         log_error("cannot listen", F_STR("address", settings->ws_listen), F_ERRNO(errno));
         w->listener = -1;

@@ -149,7 +149,7 @@ static void on_lease_lost(void *arg)
 /* Where others reach this process; a listener on all addresses is announced by the host's name. */
 static void advertised_admin(const struct registry *r, char *text, size_t size)
 {
-    const char *listen = r->settings->daemon.admin_listen;
+    const char *listen = r->settings->daemon.admin.listen;
     const char *colon = strrchr(listen, ':');
     int host_len = colon ? (int)(colon - listen) : 0;
     bool is_any = host_len == 0 || strncmp(listen, "*:", 2) == 0 || strncmp(listen, "0.0.0.0:", 8) == 0;
@@ -245,9 +245,9 @@ enum err registry_new(struct loop *loop, const struct registry_settings *setting
     r->loop = loop;
     r->settings = settings;
     r->generation = loop_wall_ms(loop);
-    enum err err = admin_new(loop, settings->daemon.admin_listen, is_ready, r, &r->admin);
+    enum err err = admin_new(loop, &settings->daemon.admin, is_ready, r, &r->admin);
     if (err)
-        log_error("cannot listen", F_STR("address", settings->daemon.admin_listen), F_ERR(err));
+        log_error("cannot listen", F_STR("address", settings->daemon.admin.listen), F_ERR(err));
     if (!err)
         err = set_id(r);
     if (!err)

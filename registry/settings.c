@@ -5,7 +5,7 @@
 #define AT(field) offsetof(struct registry_settings, field)
 
 const struct option registry_options[] = {
-    {"admin", "listen", OPTION_STRING, AT(daemon.admin_listen), "127.0.0.1:9280", 0, 0, NULL,
+    {"admin", "listen", OPTION_STRING, AT(daemon.admin.listen), "127.0.0.1:9280", 0, 0, NULL,
      "host:port of the HTTP API, the dashboard, /metrics, /healthz and /readyz; for operators only"},
     {"registry", "id", OPTION_STRING, AT(id), "", 0, 0, NULL,
      "name of this registry, unique in the cluster; empty: <hostname>-registry-<port>"},

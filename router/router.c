@@ -383,7 +383,7 @@ static void make_lease(struct router *router)
 {
     Herald__V1__Lease body = HERALD__V1__LEASE__INIT;
     char admin[HOST_MAX + 16];
-    const char *listen = router->settings->daemon.admin_listen, *colon = strrchr(listen, ':');
+    const char *listen = router->settings->daemon.admin.listen, *colon = strrchr(listen, ':');
     snprintf(admin, sizeof(admin), "%.*s:%u", colon ? (int)(colon - listen) : 0, listen, admin_port(router->admin));
     body.instance = router->id;
     body.generation = router->generation;
@@ -400,9 +400,9 @@ static enum err start(struct router *router)
     static const struct results_events inbox_events = {on_result, on_upstream, on_canary, on_box_fate};
     static const struct members_events member_events = {on_joined, on_gone};
     const struct router_settings *s = router->settings;
-    enum err err = admin_new(router->loop, s->daemon.admin_listen, is_ready, router, &router->admin);
+    enum err err = admin_new(router->loop, &s->daemon.admin, is_ready, router, &router->admin);
     if (err) {
-        log_error("cannot listen", F_STR("admin", s->daemon.admin_listen), F_ERR(err));
+        log_error("cannot listen", F_STR("admin", s->daemon.admin.listen), F_ERR(err));
         return err;
     }
     admin_on_scrape(router->admin, on_scrape, router);

@@ -5,7 +5,7 @@
 #define AT(field) offsetof(struct router_settings, field)
 
 const struct option router_options[] = {
-    {"admin", "listen", OPTION_STRING, AT(daemon.admin_listen), "127.0.0.1:9180", 0, 0, NULL,
+    {"admin", "listen", OPTION_STRING, AT(daemon.admin.listen), "127.0.0.1:9180", 0, 0, NULL,
      "host:port of /metrics, /healthz and /readyz"},
     {"router", "node", OPTION_STRING, AT(node), "", 0, 0, NULL,
      "name of this machine or pod, part of the router's id; empty: the host name"},

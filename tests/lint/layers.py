@@ -24,7 +24,7 @@ SHARED_TOP = {"gateway/metrics.h", "gateway/settings.h"}
 
 # library header -> the files that may include it
 WRAPPERS = {
-    r"event2/": r"common/(loop|loop_fake|net|admin)\w*\.c",
+    r"event2/": r"common/(loop|loop_fake|net)\w*\.c|common/admin\w*\.[ch]",
     r"wslay/": r"gateway/ws/ws_codec\w*\.c",
     r"hiredis/": r"common/redis\w*\.[ch]",
     r"zmq\.h": r"common/bus\w*\.c",
