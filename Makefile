@@ -44,7 +44,8 @@ router_SRCS += $(addprefix router/, audit.c audit_report.c canary.c handover.c o
 router_SRCS += $(addprefix router/, each.c fanout.c lane_queue.c collapse.c)
 
 router_SRCS += $(addprefix router/, \
-    push.c push_json.c push_proto.c tracker.c source.c partition.c record.c deadletter.c outcome.c)
+    push.c push_json.c push_proto.c tracker.c source.c partition.c record.c sender.c deadletter.c \
+    outcome.c)
 
 registry_SRCS := $(addprefix registry/, \
     main.c registry.c settings.c metrics.c roster.c watcher.c claim.c leader.c publisher.c presence.c lookup.c record.c \

@@ -34,6 +34,7 @@ struct kafka_header {
 /* --- producing (idempotent, acks=all) --- */
 
 struct kafka_producer;
+struct kafka_record;
 /* The broker has it (ERR_OK), or it was given up (ERR_TIMEOUT, ERR_TOO_LARGE, ERR_REFUSED, ERR_AWAY, ERR_CLOSED). */
 typedef void kafka_delivered_fn(void *arg, enum err err);
 
@@ -44,6 +45,9 @@ enum err kafka_producer_new(struct loop *loop, const struct kafka_options *optio
 enum err kafka_produce(struct kafka_producer *producer, const char *topic, const void *key, size_t key_len,
                        const void *value, size_t len, const struct kafka_header *headers, size_t header_count,
                        kafka_delivered_fn *fn, void *arg) MUST_CHECK;
+/* For use inside a kafka_delivered_fn that was told of a failure: what Kafka does not have, key and value only,
+ * borrowed for that call. */
+void kafka_unsent(const struct kafka_producer *producer, struct kafka_record *record_r);
 /* Waits at most this long for what is queued (shutting down), then frees; callbacks of the rest get ERR_CLOSED. */
 void kafka_producer_free(struct kafka_producer **producer, int flush_ms);
 

@@ -16,6 +16,7 @@ struct kafka_producer {
     struct kafka_wake wake;
     struct loop_task renew_task;
     struct loop_timer *renew_timer;
+    const rd_kafka_message_t *told; /* while its callback is told what became of it */
 };
 
 struct call {
@@ -35,11 +36,12 @@ static const struct kafka_property fixed[] = {{"enable.idempotence", "true"}, {"
 
 static void on_delivered(rd_kafka_t *handle, const rd_kafka_message_t *message, void *opaque)
 {
+    struct kafka_producer *producer = opaque;
     (void)handle;
-    (void)opaque;
     struct call *call = message->_private;
     if (!call)
         return;
+    MAGIC_CHECK(producer, PRODUCER_MAGIC);
     MAGIC_CHECK(call, CALL_MAGIC);
     enum err err = kafka_err(message->err);
     if (err != ERR_OK && err != ERR_CLOSED)
@@ -49,7 +51,22 @@ static void on_delivered(rd_kafka_t *handle, const rd_kafka_message_t *message, 
     void *arg = call->arg;
     call->magic = 0;
     free(call);
+    producer->told = message;
     fn(arg, err);
+    producer->told = NULL;
+}
+
+void kafka_unsent(const struct kafka_producer *producer, struct kafka_record *record_r)
+{
+    const rd_kafka_message_t *message = producer->told;
+    CHECK(message);
+    *record_r = (struct kafka_record){.topic = rd_kafka_topic_name(message->rkt),
+                                      .partition = message->partition,
+                                      .offset = message->offset,
+                                      .key = message->key,
+                                      .key_len = message->key_len,
+                                      .value = message->payload,
+                                      .len = message->len};
 }
 
 static void on_error(rd_kafka_t *handle, int err, const char *reason, void *opaque)

@@ -588,7 +588,7 @@ void dispatch_abandon_all(struct dispatch *d)
     }
 }
 
-const struct ledger *dispatch_ledger(const struct dispatch *d)
+struct ledger *dispatch_ledger(const struct dispatch *d)
 {
     return d->ledger;
 }

@@ -63,6 +63,6 @@ struct dispatch_gauges {
     uint32_t claims; /* that wait for Redis */
 };
 void dispatch_gauges(const struct dispatch *d, struct dispatch_gauges *gauges_r);
-const struct ledger *dispatch_ledger(const struct dispatch *d);
+struct ledger *dispatch_ledger(const struct dispatch *d);
 
 #endif

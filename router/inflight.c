@@ -16,6 +16,7 @@ struct inflight {
     struct list due[INFLIGHT_CLASS_COUNT]; /* oldest first */
     uint32_t records;
     uint64_t record_bytes;
+    uint32_t outcomes;
 };
 
 struct inflight *inflight_new(const struct inflight_limits *limits)
@@ -126,16 +127,30 @@ void inflight_leave(struct inflight *inflight, uint64_t bytes)
     inflight->record_bytes -= bytes;
 }
 
+void inflight_hold(struct inflight *inflight)
+{
+    inflight->outcomes++;
+}
+
+void inflight_release(struct inflight *inflight)
+{
+    CHECK(inflight->outcomes > 0);
+    inflight->outcomes--;
+}
+
 bool inflight_is_full(const struct inflight *inflight)
 {
-    return inflight->records >= inflight->limits.records || inflight->record_bytes >= inflight->limits.record_bytes;
+    const struct inflight_limits *limits = &inflight->limits;
+    return inflight->records >= limits->records || inflight->record_bytes >= limits->record_bytes ||
+           (limits->outcomes > 0 && inflight->outcomes >= limits->outcomes);
 }
 
 bool inflight_has_room(const struct inflight *inflight)
 {
     const struct inflight_limits *limits = &inflight->limits;
     return inflight->records <= limits->records - limits->records / 4 - 1 &&
-           inflight->record_bytes <= limits->record_bytes - limits->record_bytes / 4;
+           inflight->record_bytes <= limits->record_bytes - limits->record_bytes / 4 &&
+           (limits->outcomes == 0 || inflight->outcomes <= limits->outcomes - limits->outcomes / 4 - 1);
 }
 
 uint32_t inflight_records(const struct inflight *inflight)

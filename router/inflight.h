@@ -35,6 +35,7 @@ struct inflight_limits {
     uint64_t slot_bytes;                    /* their content */
     uint32_t records;                       /* consumed and not finished */
     uint64_t record_bytes;                  /* of their keys and values */
+    uint32_t outcomes;                      /* that Kafka does not have yet; 0: not limited */
     uint64_t wait_ms[INFLIGHT_CLASS_COUNT]; /* until a result has to be there */
 };
 
@@ -57,6 +58,9 @@ uint32_t inflight_count(const struct inflight *inflight);
 /* The window of records. Those that come though it is full (they were fetched already) are let in. */
 void inflight_enter(struct inflight *inflight, uint64_t bytes);
 void inflight_leave(struct inflight *inflight, uint64_t bytes);
+/* The outcomes that wait for Kafka; each holds its record in the window. */
+void inflight_hold(struct inflight *inflight);
+void inflight_release(struct inflight *inflight);
 /* Time to stop consuming. */
 bool inflight_is_full(const struct inflight *inflight);
 /* Enough has left (a quarter of the window: what was fetched ahead is fetched again) to go on. */

@@ -44,6 +44,15 @@ void ledger_free(struct ledger **ledger)
     *ledger = NULL;
 }
 
+static void look_for_full(struct ledger *ledger)
+{
+    if (ledger->is_full || !inflight_is_full(ledger->inflight))
+        return;
+    ledger->is_full = true;
+    metric_add(METRIC_WINDOW_FULL, 1);
+    ledger->events.full(ledger->arg);
+}
+
 /* record->user counts what of a record is unfinished; with the last of it the record leaves the window. */
 static void leave(struct ledger *ledger, struct record *record)
 {
@@ -67,11 +76,23 @@ void ledger_open(struct ledger *ledger, struct record *record)
 
 void ledger_close(struct ledger *ledger, struct record *record)
 {
-    if (!ledger->is_full && inflight_is_full(ledger->inflight)) {
-        ledger->is_full = true;
-        metric_add(METRIC_WINDOW_FULL, 1);
-        ledger->events.full(ledger->arg);
-    }
+    look_for_full(ledger);
+    leave(ledger, record);
+}
+
+void ledger_hold(struct ledger *ledger, struct record *record)
+{
+    if (!record->user)
+        inflight_enter(ledger->inflight, record->cost);
+    record->user = (void *)((uintptr_t)record->user + 1);
+    record_ref(record, 1);
+    inflight_hold(ledger->inflight);
+    look_for_full(ledger);
+}
+
+void ledger_release(struct ledger *ledger, struct record *record)
+{
+    inflight_release(ledger->inflight);
     leave(ledger, record);
 }
 
@@ -109,6 +130,7 @@ static void report(struct ledger *ledger, const struct entry *e, struct outcome 
     if (!outcome->device.at)
         outcome->device = e->waiter.device;
     outcome->source = record->source.at;
+    outcome->record = e->record;
     outcome->timestamp_ms = record->kafka.timestamp_ms;
     outcome->is_wanted = record->push.is_outcome_wanted;
     ledger->counts.finished[outcome->kind]++;

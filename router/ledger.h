@@ -36,6 +36,10 @@ void ledger_free(struct ledger **ledger);
 /* A record comes with a reference of its own, which ledger_close() gives back when it has fanned out. */
 void ledger_open(struct ledger *ledger, struct record *record);
 void ledger_close(struct ledger *ledger, struct record *record);
+/* An outcome of the record waits for Kafka: the record stays in the window, with a reference, though all its targets
+ * may have ended. It may be one that was never opened here. */
+void ledger_hold(struct ledger *ledger, struct record *record);
+void ledger_release(struct ledger *ledger, struct record *record);
 /* Only between the two, or while another entry of the record is unfinished. */
 struct entry *ledger_add(struct ledger *ledger, struct record *record, struct push_str user, struct push_str device);
 /* The one end of every entry: it holds no slots and is in no flow any more. What the outcome does not say yet comes

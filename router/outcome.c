@@ -7,19 +7,35 @@
 #include "common/check.h"
 #include "common/log.h"
 #include "common/metric.h"
+#include "common/slab.h"
 #include "router/metrics.h"
+#include "router/sender.h"
+#include "router/record.h"
 
 enum { OUTCOME_LOG_MAGIC = 0x4f55544c };
 
 struct outcome_log {
     unsigned magic;
     struct loop *loop;
-    struct kafka_producer *producer;
-    char *topic, *router;
+    struct sender *sender;
+    struct slab *slab; /* of struct posting */
+    char *router;
     bool publish_all;
-    uint32_t publishing, publishing_max;
-    bool is_closed;  /* freed with the last one under way */
+    uint32_t laters, later_max;
+    bool is_closed; /* freed with the last one under way */
+    struct outcome_events events;
+    void *arg;
     struct buf json; /* reused */
+    struct push_str key;
+};
+
+/* An outcome that Kafka does not have yet. */
+struct posting {
+    struct sending sending;
+    struct outcome_log *log;
+    struct record *record; /* held; NULL: a later one */
+    char *kept;            /* key and value, after a failure; until then only the producer has them */
+    size_t key_len, len;
 };
 
 const char *const outcome_labels[] = {
@@ -33,28 +49,91 @@ const char *outcome_label(enum outcome_kind kind)
     return outcome_labels[kind];
 }
 
-struct outcome_log *outcome_log_new(struct loop *loop, struct kafka_producer *producer,
-                                    const struct outcome_settings *settings)
+/* --- what Kafka does not have yet --- */
+
+static struct posting *posting_of(const struct sending *sending)
 {
-    struct outcome_log *log = xcalloc(1, sizeof *log);
-    log->magic = OUTCOME_LOG_MAGIC;
-    log->loop = loop;
-    log->producer = producer;
-    log->topic = xstrdup(settings->topic);
-    log->router = xstrdup(settings->router);
-    log->publish_all = settings->publish_all;
-    log->publishing_max = settings->publishing_max;
-    buf_init(&log->json);
-    return log;
+    return container_of((struct sending *)(uintptr_t)sending, struct posting, sending);
+}
+
+static void fill(struct sending *sending, struct sender_message *message_r)
+{
+    const struct posting *p = posting_of(sending);
+    const struct outcome_log *log = p->log;
+    const char *key = p->kept ? p->kept : log->key.at, *value = p->kept ? p->kept + p->key_len : log->json.bytes;
+    *message_r = (struct sender_message){
+        .key = p->key_len > 0 ? key : NULL, .key_len = p->key_len, .value = value, .len = p->len};
+}
+
+/* Only what failed costs memory of its own. */
+static void keep(struct sending *sending, enum err err, const struct sender_message *message)
+{
+    struct posting *p = posting_of(sending);
+    (void)err;
+    if (p->kept)
+        return;
+    p->kept = xmalloc(p->key_len + p->len);
+    if (p->key_len > 0)
+        memcpy(p->kept, message->key, p->key_len);
+    memcpy(p->kept + p->key_len, message->value, p->len);
+}
+
+static bool is_wanted(const struct sending *sending)
+{
+    const struct posting *p = posting_of(sending);
+    return !p->record || !p->record->is_orphan;
 }
 
 static void destroy(struct outcome_log *log)
 {
     log->magic = 0;
     buf_release(&log->json);
-    free(log->topic);
+    slab_free(&log->slab);
     free(log->router);
     free(log);
+}
+
+static void ended(struct sending *sending, bool is_sent)
+{
+    struct posting *p = posting_of(sending);
+    struct outcome_log *log = p->log;
+    struct record *record = p->record;
+    MAGIC_CHECK(log, OUTCOME_LOG_MAGIC);
+    if (!is_sent)
+        metric_add(record ? METRIC_OUTCOMES_ABANDONED : METRIC_OUTCOMES_UNPUBLISHED, 1);
+    log->laters -= record ? 0 : 1;
+    free(p->kept);
+    slab_put(log->slab, p);
+    if (record)
+        log->events.release(log->arg, record);
+    if (log->is_closed && slab_in_use(log->slab) == 0)
+        destroy(log);
+}
+
+static const struct sender_kind sender_kind = {.fill = fill,
+                                               .failed = keep,
+                                               .is_wanted = is_wanted,
+                                               .ended = ended,
+                                               .pending_gauge = METRIC_OUTCOMES_PENDING,
+                                               .retry_counter = METRIC_OUTCOME_RETRIES,
+                                               .sent_counter = METRIC_OUTCOMES_PUBLISHED};
+
+struct outcome_log *outcome_log_new(struct loop *loop, struct kafka_producer *producer,
+                                    const struct outcome_settings *settings, const struct outcome_events *events,
+                                    void *arg)
+{
+    struct outcome_log *log = xcalloc(1, sizeof *log);
+    log->magic = OUTCOME_LOG_MAGIC;
+    log->loop = loop;
+    log->sender = sender_new(loop, producer, settings->topic, &sender_kind);
+    log->slab = slab_new("outcome", sizeof(struct posting));
+    log->router = xstrdup(settings->router);
+    log->publish_all = settings->publish_all;
+    log->later_max = settings->later_max;
+    log->events = *events;
+    log->arg = arg;
+    buf_init(&log->json);
+    return log;
 }
 
 void outcome_log_free(struct outcome_log **log_p)
@@ -63,10 +142,13 @@ void outcome_log_free(struct outcome_log **log_p)
     if (!log)
         return;
     *log_p = NULL;
+    sender_free(&log->sender);
     log->is_closed = true;
-    if (log->publishing == 0)
+    if (slab_in_use(log->slab) == 0)
         destroy(log);
 }
+
+/* --- what it says --- */
 
 static void add_str(struct buf *json, const char *name, const char *at, size_t len)
 {
@@ -113,31 +195,23 @@ static void build(struct outcome_log *log, const struct outcome *outcome)
     buf_add_char(json, '}');
 }
 
-static void on_published(void *arg, enum err err)
-{
-    struct outcome_log *log = arg;
-    MAGIC_CHECK(log, OUTCOME_LOG_MAGIC);
-    log->publishing--;
-    metric_add(err == ERR_OK ? METRIC_OUTCOMES_PUBLISHED : METRIC_OUTCOMES_UNPUBLISHED, 1);
-    if (log->is_closed && log->publishing == 0)
-        destroy(log);
-}
-
 static void publish(struct outcome_log *log, const struct outcome *outcome)
 {
-    enum err err = ERR_FULL;
-    if (log->publishing < log->publishing_max) {
-        build(log, outcome);
-        const char *key = outcome->user.len > 0 ? outcome->user.at : NULL;
-        err = kafka_produce(log->producer, log->topic, key, outcome->user.len, log->json.bytes, log->json.len, NULL, 0,
-                            on_published, log);
-    }
-    if (err == ERR_OK) {
-        log->publishing++;
+    if (!outcome->record && log->laters >= log->later_max) {
+        metric_add(METRIC_OUTCOMES_UNPUBLISHED, 1);
+        log_limited(LOG_WARN, "later outcome not published: too many wait for Kafka",
+                    F_STR("outcome", outcome_label(outcome->kind)));
         return;
     }
-    metric_add(METRIC_OUTCOMES_UNPUBLISHED, 1);
-    log_limited(LOG_WARN, "outcome not published", F_ERR(err), F_STR("outcome", outcome_label(outcome->kind)));
+    struct posting *p = slab_get(log->slab);
+    build(log, outcome);
+    log->key = outcome->user;
+    *p = (struct posting){.log = log, .record = outcome->record, .key_len = outcome->user.len, .len = log->json.len};
+    if (p->record)
+        log->events.hold(log->arg, p->record);
+    else
+        log->laters++;
+    sender_send(log->sender, &p->sending);
 }
 
 void outcome_report(struct outcome_log *log, const struct outcome *outcome)

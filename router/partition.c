@@ -91,7 +91,6 @@ void partition_look_at_age(struct partition *part)
 
 static void orphan(struct feed *feed, struct record *record)
 {
-    bool is_letter_dropped = record->is_letter && deadletter_cancel(&record->letter);
     uint32_t others = record->refs - 1 - (record->is_letter ? 1 : 0); /* one is held by orphan_all() */
     if (record->is_waiting) {
         record->is_waiting = false;
@@ -100,8 +99,6 @@ static void orphan(struct feed *feed, struct record *record)
         feed->events.abandoned(feed->arg, record);
     }
     record_forget(record);
-    if (is_letter_dropped)
-        record_done(record);
 }
 
 /* All are marked before the first upcall: whatever the router does in one, no record of the partition counts any more.

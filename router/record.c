@@ -94,6 +94,7 @@ struct record *record_new(const struct kafka_record *kafka, const struct push_li
     record->refs = 1;
     record->kafka = *kafka;
     list_init(&record->link);
+    list_init(&record->targets);
     *error_r = push_parse(&record->push, kafka->value, kafka->len, headers.type.value, headers.type.len, limits);
     take_id(record, &headers.id, record->names + names_size);
     name(record, topic_len);

@@ -62,6 +62,20 @@ static void on_outcome(void *arg, const struct outcome *outcome)
         handover_note(router->handover, outcome->user, outcome->device);
 }
 
+static void on_hold(void *arg, struct record *record)
+{
+    struct router *router = arg;
+    MAGIC_CHECK(router, ROUTER_MAGIC);
+    ledger_hold(dispatch_ledger(router->dispatch), record);
+}
+
+static void on_release(void *arg, struct record *record)
+{
+    struct router *router = arg;
+    MAGIC_CHECK(router, ROUTER_MAGIC);
+    ledger_release(dispatch_ledger(router->dispatch), record);
+}
+
 static void on_full(void *arg)
 {
     struct router *router = arg;
@@ -328,6 +342,7 @@ static void make_dispatch(struct router *router)
                    .slot_bytes = (uint64_t)s->window_bytes * 2,
                    .records = (uint32_t)s->window_records,
                    .record_bytes = (uint64_t)s->window_bytes,
+                   .outcomes = (uint32_t)s->source.outcomes_max,
                    .wait_ms = {(uint64_t)s->result_wait_ms, (uint64_t)s->ack_wait_ms}},
         .lanes = {.router = router->id,
                   .generation = router->generation,
@@ -359,6 +374,7 @@ static enum err make_kafka_side(struct router *router)
                                                 .dead = on_dead};
     static const struct tenures_events tenure_events = {on_generation_asked, on_committed_asked, on_begun, on_lost,
                                                         on_stuck};
+    static const struct outcome_events outcome_events = {on_hold, on_release};
     const struct router_settings *s = router->settings;
     enum err err = kafka_producer_new(router->loop, &s->kafka, &router->producer);
     if (err)
@@ -366,8 +382,8 @@ static enum err make_kafka_side(struct router *router)
     const struct outcome_settings outcome_settings = {.topic = s->source.outcome_topic,
                                                       .router = router->id,
                                                       .publish_all = s->source.outcomes == 1,
-                                                      .publishing_max = (uint32_t)s->source.outcomes_max};
-    router->outcomes = outcome_log_new(router->loop, router->producer, &outcome_settings);
+                                                      .later_max = (uint32_t)s->source.outcomes_max};
+    router->outcomes = outcome_log_new(router->loop, router->producer, &outcome_settings, &outcome_events, router);
     if (s->handover.is_enabled) {
         kafka_ensure_topic(router->producer, s->handover.topic, (int32_t)s->source.partitions);
         router->handover = handover_new(router->loop, router->redis, router->producer, &s->handover, s->box_ttl_ms);

@@ -56,12 +56,13 @@ static struct {
     uint64_t generation[GATEWAYS];
     void (*on_arrival)(int gateway, const struct arrival *arrival, bool is_durable);
     void (*on_poke)(int gateway, const char *user);
+    void (*on_outcome)(const struct outcome *outcome);
 } t;
 
 /* For the next setup(). */
 static int world_lane_messages, world_lane_waiting; /* 0: the usual */
 static struct dedup_settings world_dedup;           /* off at first */
-static int world_box_max, world_box_policy;
+static int world_box_max, world_box_policy, world_outcomes_max;
 
 /* --- the gateways' side of the bus --- */
 
@@ -154,6 +155,8 @@ void bus_push_free(struct bus_push **push)
 static void on_outcome(void *arg, const struct outcome *outcome)
 {
     (void)arg;
+    if (t.on_outcome)
+        t.on_outcome(outcome);
     if (outcome->is_later) {
         t.laters++;
         snprintf(t.later_id, sizeof(t.later_id), "%.*s", (int)outcome->id.len, outcome->id.at);
@@ -230,6 +233,7 @@ static int setup(void **state)
                    .slot_bytes = 1 << 24,
                    .records = 100,
                    .record_bytes = 1 << 24,
+                   .outcomes = (uint32_t)world_outcomes_max,
                    .wait_ms = {2000, ACK_WAIT}},
         .lanes = {.router = "rt-r0",
                   .generation = 9,

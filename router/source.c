@@ -42,12 +42,7 @@ static void on_finished(struct record *record)
     partition_finished(record->partition, record);
 }
 
-static void on_letter(void *arg)
-{
-    record_done(arg);
-}
-
-static void report_dead(const struct record *record, enum push_error error)
+static void report_dead(struct record *record, enum push_error error)
 {
     const struct feed *feed = record->feed;
     const struct outcome outcome = {
@@ -58,6 +53,7 @@ static void report_dead(const struct record *record, enum push_error error)
         .device = record->push.device,
         .timestamp_ms = record->kafka.timestamp_ms,
         .source = record->source.at,
+        .record = record,
         .is_wanted = record->push.is_outcome_wanted,
     };
     if (feed->outcomes)
@@ -72,8 +68,7 @@ static void on_dead(struct record *record, enum push_error error)
     report_dead(record, error);
     log_limited(LOG_WARN, "record goes to the dead-letter topic", F_STR("source", record->source.at),
                 F_STR("error", push_error_label(error)));
-    record->letter = (struct deadletter_entry){
-        .record = &record->kafka, .source = record->source.at, .error = error, .fn = on_letter, .arg = record};
+    record->letter = (struct deadletter_entry){.record = record, .error = error, .fn = record_done};
     deadletter_send(record->feed->deadletter, &record->letter);
 }
 

@@ -40,8 +40,14 @@
       outcome_labels)                                                                                                  \
     X(OUTCOMES_PUBLISHED, METRIC_COUNTER, "herald_router_outcomes_published_total", "Outcomes that Kafka has.", NULL,  \
       NULL)                                                                                                            \
+    X(OUTCOMES_PENDING, METRIC_GAUGE, "herald_router_outcomes_pending",                                                \
+      "Outcomes to be published that Kafka does not have yet; their records are not committed.", NULL, NULL)           \
+    X(OUTCOME_RETRIES, METRIC_COUNTER, "herald_router_outcome_retries_total",                                          \
+      "Outcomes that had to be published again, because Kafka did not take them.", NULL, NULL)                         \
+    X(OUTCOMES_ABANDONED, METRIC_COUNTER, "herald_router_outcomes_abandoned_total",                                    \
+      "Outcomes not published, because their partition was taken away: the next owner publishes one.", NULL, NULL)     \
     X(OUTCOMES_UNPUBLISHED, METRIC_COUNTER, "herald_router_outcomes_unpublished_total",                                \
-      "Outcomes that should have been published and could not.", NULL, NULL)                                           \
+      "Later outcomes, of messages that had been stored, that were to be published and could not.", NULL, NULL)        \
     X(KAFKA_UP, METRIC_GAUGE, "herald_router_kafka_up", "1 while a Kafka broker is reachable.", NULL, NULL)
 
 #endif

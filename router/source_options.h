@@ -12,7 +12,7 @@ struct source_options {
     int64_t batch;            /* records a loop turn */
     int64_t partitions;       /* of topics created when missing; 0: create none */
     int64_t partition_window; /* tracker_new() */
-    int64_t outcomes_max;     /* outcome_settings.publishing_max */
+    int64_t outcomes_max;     /* outcomes that Kafka does not have yet, before consumption pauses */
     int64_t window_age_ms;    /* of the oldest unfinished record, before its partition pauses; 0: not looked at */
     int64_t content_max, users_max;
 };
@@ -102,7 +102,7 @@ struct source_options {
          1,                                                                                                            \
          1048576,                                                                                                      \
          NULL,                                                                                                         \
-         "outcomes on their way to Kafka; beyond it further ones are only counted"},                                   \
+         "outcomes on their way to Kafka; at that many consumption pauses"},                                           \
         {"push", "content_max", OPTION_SIZE, offsetof(type, field.content_max), "64KiB",                               \
          1,      8388608,       NULL,        "the largest content of a push"},                                         \
     {                                                                                                                  \

@@ -85,6 +85,20 @@ static void on_abandoned(void *arg, struct record *record)
     fail_msg("a record was abandoned that the router does not hold");
 }
 
+static void on_hold(void *arg, struct record *record)
+{
+    assert_ptr_equal(arg, &f);
+    record_ref(record, 1);
+}
+
+static void on_release(void *arg, struct record *record)
+{
+    assert_ptr_equal(arg, &f);
+    record_done(record);
+}
+
+static const struct outcome_events holding = {on_hold, on_release};
+
 static void on_begin(void *arg, int32_t partition, int64_t first_offset)
 {
     (void)arg;
@@ -133,8 +147,8 @@ static int setup(void **state)
                                         .content_max = 65536,
                                         .users_max = 10};
     assert_int_equal(kafka_producer_new(f.loop, &f.kafka, &f.producer), ERR_OK);
-    const struct outcome_settings settings = {.topic = "fate", .router = "r1", .publishing_max = 100};
-    f.outcomes = outcome_log_new(f.loop, f.producer, &settings);
+    const struct outcome_settings settings = {.topic = "fate", .router = "r1", .later_max = 100};
+    f.outcomes = outcome_log_new(f.loop, f.producer, &settings, &holding, &f);
     return 0;
 }
 
