@@ -54,6 +54,8 @@ static const struct {
 
 /* The command line, kept for reloads; the strings are those of argv. */
 static struct {
+    const struct daemon_program *program;
+    char *instance; /* NULL: not known yet */
     const char *config_file;
     const char **assignments;
     size_t assignment_count;
@@ -98,6 +100,9 @@ static bool take_value(const char *name, int argc, char **argv, int *index, cons
 static int parse_arguments(const struct daemon_program *program, int argc, char **argv, enum action *action_r)
 {
     free(given.assignments);
+    free(given.instance);
+    given.program = program;
+    given.instance = NULL;
     given.config_file = NULL;
     given.assignment_count = 0;
     given.assignments = xcalloc((size_t)argc + 1, sizeof *given.assignments);
@@ -151,14 +156,41 @@ static int act_before_load(const struct daemon_program *program, enum action act
     }
 }
 
-enum err daemon_reload(const struct option_set *fresh)
+static enum err load_options(const struct option_set *set)
 {
-    return option_load(fresh, given.config_file, environ, given.assignments, given.assignment_count, stderr);
+    return option_load(set, given.config_file, environ, given.assignments, given.assignment_count, stderr);
+}
+
+static void set_up_log(const struct daemon_settings *settings)
+{
+    log_setup((enum log_level)settings->log_level, (enum log_format)settings->log_format, given.program->component,
+              given.instance);
+}
+
+void daemon_set_instance(const char *instance)
+{
+    free(given.instance);
+    given.instance = xstrdup(instance);
+    set_up_log(given.program->options.settings);
+}
+
+void daemon_reload_log(void)
+{
+    struct option_set fresh = given.program->options;
+    fresh.settings = xcalloc(1, given.program->settings_size);
+    if (load_options(&fresh) == ERR_OK) {
+        set_up_log(fresh.settings);
+        log_info("configuration read again: the log follows it, the rest with the next start");
+    } else {
+        log_error("configuration not taken over: it has mistakes");
+    }
+    option_release(&fresh);
+    free(fresh.settings);
 }
 
 static int load(const struct daemon_program *program, enum action action)
 {
-    if (daemon_reload(&program->options) != ERR_OK) {
+    if (load_options(&program->options) != ERR_OK) {
         option_release(&program->options);
         return STATUS_USAGE;
     }
@@ -182,8 +214,7 @@ int daemon_start(const struct daemon_program *program, int argc, char **argv)
         status = load(program, action);
     if (status != STATUS_GO_ON)
         return status;
-    const struct daemon_settings *settings = program->options.settings;
-    log_setup((enum log_level)settings->log_level, (enum log_format)settings->log_format, program->component, NULL);
+    set_up_log(program->options.settings);
     signal(SIGPIPE, SIG_IGN);
     return STATUS_GO_ON;
 }

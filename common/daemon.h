@@ -27,7 +27,8 @@ struct daemon_settings {
 extern const struct option daemon_options[];
 
 struct daemon_program {
-    struct option_set options;
+    struct option_set options; /* its settings begin with struct daemon_settings */
+    size_t settings_size;
     const struct metric *metrics; /* for --metrics-doc; may be NULL */
     const char *component;        /* "gateway" in logs */
 };
@@ -38,9 +39,11 @@ struct daemon_program {
 int daemon_start(const struct daemon_program *program, int argc, char **argv);
 /* The file given by --config, or NULL. */
 const char *daemon_config_file(void);
-/* Loads the same file, environment and --set once more, into another zeroed settings struct, for SIGHUP. Mistakes go to
- * stderr and the running settings stay as they are; the caller releases `fresh` in any case. */
-enum err daemon_reload(const struct option_set *fresh) MUST_CHECK;
+/* This process is that instance, in its log ("gw1-0"; copied by the log). */
+void daemon_set_instance(const char *instance);
+/* SIGHUP: loads the same file, environment and --set once more; the log follows, all else stays as it is. Mistakes go
+ * to stderr, and nothing changes. */
+void daemon_reload_log(void);
 /* Tells the service manager (sd_notify protocol, NOTIFY_SOCKET), e.g. "READY=1"; no-op where there is none. */
 void daemon_notify(const char *state);
 extern const char daemon_version[];

@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "daemon.h"
+#include "log.h"
 
 struct settings {
     struct daemon_settings daemon;
@@ -29,7 +30,8 @@ static const struct option *const tables[] = {daemon_options, own_options, NULL}
 static const struct metric metrics[] = {{"herald_test_total", METRIC_COUNTER, "All.", NULL, NULL, NULL}, {0}};
 
 static struct settings settings;
-static const struct daemon_program program = {{tables, &settings, "herald-test", "a test."}, metrics, "test"};
+static const struct daemon_program program = {
+    {tables, &settings, "herald-test", "a test."}, sizeof settings, metrics, "test"};
 static char out[8192], err[8192];
 
 static void read_back(FILE *file, int saved, int fd, char *text, size_t size)
@@ -78,24 +80,44 @@ static void runs_with_settings(void **state)
     assert_ptr_equal(pipe_action.sa_handler, SIG_IGN);
 }
 
-static void reloads_what_was_given(void **state)
+/* What SIGHUP does, with the lines that it logs. */
+static void reload(char text_r[4096])
+{
+    FILE *file = tmpfile();
+    log_set_fd(fileno(file));
+    daemon_reload_log();
+    log_debug("mark");
+    log_set_fd(STDERR_FILENO);
+    rewind(file);
+    text_r[fread(text_r, 1, 4095, file)] = '\0';
+    fclose(file);
+}
+
+static void the_log_follows_the_configuration(void **state)
 {
     (void)state;
-    char path[] = "/tmp/daemon_test.XXXXXX";
+    char path[] = "/tmp/daemon_test.XXXXXX", text[4096];
     int fd = mkstemp(path);
     assert_int_equal(write(fd, "test: {workers: 2}\n", 19), 19);
     assert_int_equal(START("--config", path, "--set", "log.format=json"), -1);
     assert_int_equal(settings.workers, 2);
     assert_string_equal(daemon_config_file(), path);
-    assert_int_equal(pwrite(fd, "test: {workers: 5}\n", 19, 0), 19);
-    struct settings fresh = {0};
-    struct option_set set = program.options;
-    set.settings = &fresh;
-    assert_int_equal(daemon_reload(&set), ERR_OK);
-    assert_int_equal(fresh.workers, 5);
-    assert_int_equal(fresh.daemon.log_format, 1);
+    daemon_set_instance("t-0");
+    assert_int_equal(pwrite(fd, "test: {workers: 5}\nlog: {level: debug}\n", 39, 0), 39);
+    reload(text);
+    assert_non_null(strstr(text, "\"instance\":\"t-0\""));
+    assert_non_null(strstr(text, "\"msg\":\"mark\"")); /* debug is on; --set holds as before */
     assert_int_equal(settings.workers, 2);
-    option_release(&set);
+    assert_int_equal(pwrite(fd, "test: {workers: 9}\n", 19, 0), 19);
+    FILE *lost = tmpfile();
+    int saved = dup(STDERR_FILENO);
+    dup2(fileno(lost), STDERR_FILENO);
+    reload(text);
+    dup2(saved, STDERR_FILENO);
+    close(saved);
+    fclose(lost);
+    assert_non_null(strstr(text, "it has mistakes"));
+    assert_non_null(strstr(text, "\"msg\":\"mark\""));
     close(fd);
     unlink(path);
 }
@@ -171,7 +193,7 @@ static void tells_the_service_manager(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(runs_with_settings),        cmocka_unit_test(reloads_what_was_given),
+        cmocka_unit_test(runs_with_settings),        cmocka_unit_test(the_log_follows_the_configuration),
         cmocka_unit_test(prints_and_ends),           cmocka_unit_test(mistakes_end_with_2),
         cmocka_unit_test(tells_the_service_manager),
     };

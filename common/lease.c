@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "check.h"
 #include "log.h"
@@ -23,7 +24,8 @@ struct lease {
     void *arg;
     struct loop_timer *timer;
     uint64_t renewed_ms;
-    uint32_t under_way; /* renewals: each holds a pointer to this */
+    uint64_t cpu_us, cpu_at_ms; /* this process' time, when it was looked at last */
+    uint32_t under_way;         /* renewals: each holds a pointer to this */
     bool is_lost, is_freed;
     struct buf packed;
 };
@@ -124,11 +126,29 @@ static void renewed(void *arg, enum err err, const struct redis_reply *reply)
         lease->lost(lease->arg);
 }
 
+static uint64_t cpu_us(void)
+{
+    struct rusage usage;
+    CHECK(getrusage(RUSAGE_SELF, &usage) == 0);
+    return (uint64_t)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000 +
+           (uint64_t)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
+}
+
+static uint32_t load_permille(struct lease *lease)
+{
+    uint64_t now_ms = loop_now_ms(lease->loop), passed_ms = now_ms - lease->cpu_at_ms;
+    uint64_t now_us = cpu_us(), used_us = now_us - lease->cpu_us;
+    lease->cpu_at_ms = now_ms;
+    lease->cpu_us = now_us;
+    return passed_ms > 0 ? (uint32_t)(used_us / passed_ms) : 0;
+}
+
 void lease_renew(struct lease *lease)
 {
     if (lease->is_lost || !redis_is_up(lease->redis))
         return;
     lease->body->beat++;
+    lease->body->load_permille = load_permille(lease);
     if (lease->fill)
         lease->fill(lease->arg, lease->body);
     buf_clear(&lease->packed);
@@ -172,6 +192,8 @@ struct lease *lease_new(struct loop *loop, struct redis *redis, const Herald__V1
     lease->fill = fill;
     lease->lost = lost;
     lease->arg = arg;
+    lease->cpu_us = cpu_us();
+    lease->cpu_at_ms = loop_now_ms(loop);
     buf_init(&lease->packed);
     int len = snprintf(lease->key, sizeof lease->key, "herald:lease:%s", body->instance);
     CHECK(len > 0 && (size_t)len < sizeof lease->key);

@@ -19,8 +19,8 @@ struct lease;
 
 enum { LEASE_TTL_MS = 3000, LEASE_RENEW_MS = 1000 };
 
-/* Called before each renewal to fill in counters and load (numbers only: strings belong to the lease). beat is counted
- * by the lease itself. */
+/* Called before each renewal to fill in counters (numbers only: strings belong to the lease). beat and load are the
+ * lease's own. */
 typedef void lease_fill_fn(void *arg, Herald__V1__Lease *lease);
 /* A live lease of this name has a higher generation: this process must not go on under it. Called once; renewing has
  * ended. lease_free() may be called inside. */

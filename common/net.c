@@ -32,6 +32,24 @@ enum err net_split(const char *address, char host_r[NET_HOST_MAX + 1], uint16_t 
     return ERR_OK;
 }
 
+void net_advertise(const char *listen, const char *name, uint16_t port, char *text_r, size_t size)
+{
+    static const char *const everywhere[] = {"", "*", "0.0.0.0", "[::]"};
+    const char *scheme = strstr(listen, "://"), *host = scheme ? scheme + 3 : listen, *colon = strrchr(host, ':');
+    char own_name[NET_HOST_MAX + 1] = "";
+    int scheme_len = (int)(host - listen);
+    size_t len = colon ? (size_t)(colon - host) : strlen(host);
+    for (size_t i = 0; i < sizeof(everywhere) / sizeof(everywhere[0]); i++) {
+        if (strlen(everywhere[i]) != len || memcmp(everywhere[i], host, len) != 0)
+            continue;
+        if (!name && gethostname(own_name, sizeof(own_name) - 1) == 0)
+            name = own_name;
+        snprintf(text_r, size, "%.*s%s:%u", scheme_len, listen, name ? name : "localhost", port);
+        return;
+    }
+    snprintf(text_r, size, "%.*s%.*s:%u", scheme_len, listen, (int)len, host, port);
+}
+
 static int set_on(int fd, int level, int name, int value)
 {
     return setsockopt(fd, level, name, &value, sizeof(value));

@@ -11,6 +11,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -60,6 +61,29 @@ static void test_split(void **state)
         assert_string_equal(host, rows[i].host);
         assert_int_equal(port, rows[i].port);
     }
+}
+
+static void assert_advertised(const char *listen, const char *name, const char *expected)
+{
+    char text[300];
+    net_advertise(listen, name, 7, text, sizeof(text));
+    assert_string_equal(text, expected);
+}
+
+static void test_advertise(void **state)
+{
+    char own[300], expected[320];
+    (void)state;
+    assert_advertised("127.0.0.1:0", "gw1", "127.0.0.1:7");
+    assert_advertised("tcp://10.0.0.1:*", "gw1", "tcp://10.0.0.1:7");
+    assert_advertised("[::1]:9", NULL, "[::1]:7");
+    assert_advertised("0.0.0.0:9", "gw1", "gw1:7");
+    assert_advertised(":9", "gw1", "gw1:7");
+    assert_advertised("tcp://*:*", "gw1", "tcp://gw1:7");
+    assert_advertised("tcp://[::]:*", "gw1", "tcp://gw1:7");
+    assert_int_equal(gethostname(own, sizeof(own)), 0);
+    snprintf(expected, sizeof(expected), "%s:7", own);
+    assert_advertised("*:9", NULL, expected);
 }
 
 static void check_accepts(const char *host)
@@ -148,9 +172,13 @@ static void test_no_descriptors(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_split),         cmocka_unit_test(test_listen_and_accept),
-        cmocka_unit_test(test_port_is_taken), cmocka_unit_test(test_reuse_port),
-        cmocka_unit_test(test_bad_host),      cmocka_unit_test(test_no_descriptors),
+        cmocka_unit_test(test_split),
+        cmocka_unit_test(test_advertise),
+        cmocka_unit_test(test_listen_and_accept),
+        cmocka_unit_test(test_port_is_taken),
+        cmocka_unit_test(test_reuse_port),
+        cmocka_unit_test(test_bad_host),
+        cmocka_unit_test(test_no_descriptors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

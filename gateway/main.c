@@ -31,6 +31,7 @@ int main(int argc, char **argv)
     static const struct option *const tables[] = {daemon_options, gateway_options, NULL};
     struct daemon_program program = {
         .options = {tables, &settings, "herald-gateway", "Holds WebSocket connections and delivers what routers send."},
+        .settings_size = sizeof settings,
         .metrics = gateway_metrics,
         .component = "gateway",
     };

@@ -37,7 +37,7 @@ struct master {
     uint32_t magic;
     bool is_stopping, is_ready_told, is_done;
     const struct gateway_settings *settings;
-    char admin_address[NET_HOST_MAX + 8];
+    char admin_address[NET_HOST_MAX + 16];
     struct loop *loop;
     struct loop_signal *signals[4];
     struct loop_timer *poll;
@@ -202,7 +202,7 @@ static void on_stop(void *arg)
 static void on_reload(void *arg)
 {
     struct master *m = master_of(arg);
-    settings_reload_log(NULL);
+    daemon_reload_log();
     signal_all(m, SIGHUP);
 }
 
@@ -297,18 +297,15 @@ static bool can_listen(const struct gateway_settings *settings)
 static bool start_parts(struct master *m)
 {
     const struct gateway_settings *settings = m->settings;
-    char host[NET_HOST_MAX + 1];
-    uint16_t port;
     m->loop = loop_new();
     if (!can_listen(settings))
         return false;
-    if (net_split(settings->daemon.admin.listen, host, &port) != ERR_OK ||
-        admin_new(m->loop, &settings->daemon.admin, is_ready, m, &m->admin) != ERR_OK) {
+    if (admin_new(m->loop, &settings->daemon.admin, is_ready, m, &m->admin) != ERR_OK) {
         log_error("cannot listen", F_STR("admin.listen", settings->daemon.admin.listen), F_ERRNO(errno));
         return false;
     }
-    snprintf(m->admin_address, sizeof m->admin_address, strchr(host, ':') ? "[%s]:%u" : "%s:%u", host,
-             admin_port(m->admin));
+    net_advertise(settings->daemon.admin.listen, settings->node, admin_port(m->admin), m->admin_address,
+                  sizeof m->admin_address);
     m->redis = redis_new(m->loop, &settings->redis, "master", on_redis_state, m);
     m->signals[0] = loop_signal_new(m->loop, SIGTERM, on_stop, m);
     m->signals[1] = loop_signal_new(m->loop, SIGINT, on_stop, m);

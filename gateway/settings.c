@@ -157,18 +157,3 @@ enum err settings_complete(struct gateway_settings *settings)
     log_error("the configuration cannot work", F_STR("why", why));
     return ERR_INVALID;
 }
-
-void settings_reload_log(const char *instance)
-{
-    struct gateway_settings fresh = {0};
-    static const struct option *const tables[] = {daemon_options, gateway_options, NULL};
-    struct option_set set = {tables, &fresh, "herald-gateway", ""};
-    if (daemon_reload(&set) == ERR_OK) {
-        log_setup((enum log_level)fresh.daemon.log_level, (enum log_format)fresh.daemon.log_format, "gateway",
-                  instance);
-        log_info("configuration read again: the log follows it, the rest with the next start");
-    } else {
-        log_error("configuration not taken over: it has mistakes");
-    }
-    option_release(&set);
-}

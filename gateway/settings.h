@@ -41,7 +41,5 @@ extern const struct option gateway_options[];
 /* What the table cannot say: fills in node and workers where they are left open, and checks what belongs together.
  * ERR_INVALID, logged. */
 enum err settings_complete(struct gateway_settings *settings) MUST_CHECK;
-/* SIGHUP: reads the configuration again and takes over how is logged; instance as in log_setup(). */
-void settings_reload_log(const char *instance);
 
 #endif

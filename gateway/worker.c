@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "common/bus.h"
@@ -46,7 +45,6 @@ struct worker {
     struct canary *canary;
     struct sessions *sessions;
     struct conns *conns;
-    uint64_t cpu_us, cpu_at_ms; /* at the last lease renewal */
 };
 
 void worker_instance(const struct gateway_settings *settings, unsigned slot, char instance_r[INSTANCE_LEN_MAX + 1])
@@ -113,18 +111,6 @@ static void on_lease_vanished(void *arg)
         sessions_redis_emptied(w->sessions);
 }
 
-static uint32_t load_permille(struct worker *w)
-{
-    struct rusage usage;
-    getrusage(RUSAGE_SELF, &usage);
-    uint64_t cpu_us = (uint64_t)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000 +
-                      (uint64_t)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
-    uint64_t now_ms = loop_now_ms(w->loop), passed_ms = now_ms - w->cpu_at_ms, used_us = cpu_us - w->cpu_us;
-    w->cpu_us = cpu_us;
-    w->cpu_at_ms = now_ms;
-    return passed_ms > 0 ? (uint32_t)(used_us / passed_ms) : 0;
-}
-
 static void fill_lease(void *arg, Herald__V1__Lease *lease)
 {
     struct worker *w = arg;
@@ -137,7 +123,6 @@ static void fill_lease(void *arg, Herald__V1__Lease *lease)
     lease->messages_in = metric_get_labelled(METRIC_WS_FRAMES_IN, WS_FRAME_TEXT) +
                          metric_get_labelled(METRIC_WS_FRAMES_IN, WS_FRAME_BINARY);
     lease->messages_out = metric_get(METRIC_WS_FRAMES_OUT);
-    lease->load_permille = load_permille(w);
     lease->draining = w->state != WORKER_RUNNING;
 }
 
@@ -217,9 +202,8 @@ static void on_ignored_signal(void *arg)
 
 static void on_reload(void *arg)
 {
-    struct worker *w = arg;
-    MAGIC_CHECK(w, WORKER_MAGIC);
-    settings_reload_log(w->instance);
+    (void)arg;
+    daemon_reload_log();
 }
 
 /* --- starting --------------------------------------------------------------------------------------------------------
@@ -244,23 +228,6 @@ static bool start_listener(struct worker *w)
     return true;
 }
 
-/* Where routers reach the inbox: its port, and the host as they know it. */
-static void name_endpoint(struct worker *w)
-{
-    const struct gateway_settings *settings = w->settings;
-    const char *listen = settings->inbox.listen + strlen("tcp://");
-    int listen_len = (int)(strrchr(listen, ':') - listen);
-    bool is_wildcard = listen_len == 0 || strncmp(listen, "*:", 2) == 0 || strncmp(listen, "0.0.0.0:", 8) == 0 ||
-                       strncmp(listen, "[::]:", 5) == 0;
-    unsigned port = inbox_port(w->inbox);
-    if (*settings->link_advertise)
-        snprintf(w->endpoint, sizeof w->endpoint, "tcp://%s:%u", settings->link_advertise, port);
-    else if (is_wildcard)
-        snprintf(w->endpoint, sizeof w->endpoint, "tcp://%s:%u", settings->node, port);
-    else
-        snprintf(w->endpoint, sizeof w->endpoint, "tcp://%.*s:%u", listen_len, listen, port);
-}
-
 static bool start_link(struct worker *w)
 {
     const struct gateway_settings *settings = w->settings;
@@ -269,7 +236,10 @@ static bool start_link(struct worker *w)
         log_error("cannot take envelopes", F_STR("endpoint", settings->inbox.listen), F_ERRNO(errno));
         return false;
     }
-    name_endpoint(w);
+    if (*settings->link_advertise)
+        snprintf(w->endpoint, sizeof w->endpoint, "tcp://%s:%u", settings->link_advertise, inbox_port(w->inbox));
+    else
+        net_advertise(settings->inbox.listen, settings->node, inbox_port(w->inbox), w->endpoint, sizeof w->endpoint);
     w->peers = peers_new(w->loop, w->bus, &settings->peers, w->instance, w->start->generation, w->endpoint);
     w->returns = returns_new();
     w->upstream = upstream_new(w->loop, w->peers, &settings->upstream);
@@ -305,7 +275,6 @@ static void start_lease(struct worker *w)
     body.admin = (char *)w->start->admin;
     body.version = (char *)daemon_version;
     body.started_ms = loop_wall_ms(w->loop);
-    w->cpu_at_ms = loop_now_ms(w->loop);
     w->lease = lease_new(w->loop, w->redis, &body, fill_lease, on_lease_lost, w);
     lease_on_vanished(w->lease, on_lease_vanished);
 }
@@ -361,11 +330,10 @@ static bool follow_master(const struct worker_start *start)
 int worker_run(const struct worker_start *start)
 {
     struct worker w = {.magic = WORKER_MAGIC, .start = start, .settings = start->settings, .listener = -1};
-    const struct daemon_settings *daemon = &start->settings->daemon;
     worker_instance(start->settings, start->slot, w.instance);
     metric_use_block(start->slot);
     metric_set(METRIC_WORKER_GENERATION, (int64_t)start->generation);
-    log_setup((enum log_level)daemon->log_level, (enum log_format)daemon->log_format, "gateway", w.instance);
+    daemon_set_instance(w.instance);
     srandom((unsigned)(start->generation ^ (uint64_t)getpid() << 16));
     if (!follow_master(start))
         return 0;

@@ -1,28 +1,25 @@
 #include "registry/registry.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
-#include "common/admin.h"
 #include "common/check.h"
-#include "common/lease.h"
 #include "common/log.h"
+#include "common/service.h"
 #include "registry/api.h"
 #include "registry/metrics.h"
+#include "registry/settings.h"
 
-enum { REGISTRY_MAGIC = 0x52454749, ID_MAX = 64, STOP_LOOK_MS = 10, STOP_MAX_MS = 500, KAFKA_FLUSH_MS = 1000 };
+enum { REGISTRY_MAGIC = 0x52454749, ID_MAX = 64, STOP_MAX_MS = 500, KAFKA_FLUSH_MS = 1000 };
 
 struct registry {
     uint32_t magic;
+    struct service *service;
     struct loop *loop;
     const struct registry_settings *settings;
-    char id[ID_MAX + 1];
-    uint64_t generation; /* Unix ms at the start */
-    struct admin *admin;
+    const char *id;
     struct redis *redis;
     struct roster *roster;
     struct watcher *watcher;
@@ -33,10 +30,6 @@ struct registry {
     struct kafka_reader *reader;
     struct lease *lease;
     struct api api;
-    struct loop_timer *stop_timer;
-    uint64_t stop_ms; /* 0: running */
-    uint64_t cpu_us, cpu_at_us;
-    bool has_failed;
 };
 
 static void log_event(void *arg, enum roster_event event, const struct instance *in)
@@ -83,7 +76,7 @@ static void on_sweep(void *arg)
     struct registry *r = arg;
     MAGIC_CHECK(r, REGISTRY_MAGIC);
     set_gauges(r);
-    if (!r->stop_ms)
+    if (!service_is_stopping(r->service))
         publisher_look(r->publisher);
 }
 
@@ -91,7 +84,7 @@ static void on_leader_change(void *arg)
 {
     struct registry *r = arg;
     MAGIC_CHECK(r, REGISTRY_MAGIC);
-    if (watcher_has_swept(r->watcher) && !r->stop_ms)
+    if (watcher_has_swept(r->watcher) && !service_is_stopping(r->service))
         publisher_look(r->publisher);
 }
 
@@ -111,54 +104,9 @@ static bool is_ready(void *arg, struct buf *why)
         buf_add_str(why, "Redis cannot be reached");
     else if (!watcher_has_swept(r->watcher))
         buf_add_str(why, "the leases were not read yet");
-    else if (r->stop_ms)
-        buf_add_str(why, "stopping");
     else
         return true;
     return false;
-}
-
-static uint64_t cpu_us(void)
-{
-    struct rusage usage;
-    CHECK(getrusage(RUSAGE_SELF, &usage) == 0);
-    return (uint64_t)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000 +
-           (uint64_t)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
-}
-
-static void fill_lease(void *arg, Herald__V1__Lease *lease)
-{
-    struct registry *r = arg;
-    MAGIC_CHECK(r, REGISTRY_MAGIC);
-    uint64_t now_us = loop_now_ms(r->loop) * 1000, used_us = cpu_us();
-    if (r->cpu_at_us && now_us > r->cpu_at_us)
-        lease->load_permille = (uint32_t)((used_us - r->cpu_us) * 1000 / (now_us - r->cpu_at_us));
-    r->cpu_at_us = now_us;
-    r->cpu_us = used_us;
-}
-
-static void on_lease_lost(void *arg)
-{
-    struct registry *r = arg;
-    MAGIC_CHECK(r, REGISTRY_MAGIC);
-    log_error("another registry with this id has started: stopping", F_STR("id", r->id));
-    r->has_failed = true;
-    registry_stop(r);
-}
-
-/* Where others reach this process; a listener on all addresses is announced by the host's name. */
-static void advertised_admin(const struct registry *r, char *text, size_t size)
-{
-    const char *listen = r->settings->daemon.admin.listen;
-    const char *colon = strrchr(listen, ':');
-    int host_len = colon ? (int)(colon - listen) : 0;
-    bool is_any = host_len == 0 || strncmp(listen, "*:", 2) == 0 || strncmp(listen, "0.0.0.0:", 8) == 0;
-    char host[256] = "";
-    if (is_any)
-        (void)gethostname(host, sizeof(host) - 1);
-    else
-        snprintf(host, sizeof(host), "%.*s", host_len, listen);
-    snprintf(text, size, "%s:%u", host, admin_port(r->admin));
 }
 
 static enum err set_id(struct registry *r)
@@ -168,28 +116,15 @@ static enum err set_id(struct registry *r)
     if (*r->settings->id)
         snprintf(id, sizeof(id), "%s", r->settings->id);
     else
-        snprintf(id, sizeof(id), "%.40s-registry-%u", host, admin_port(r->admin));
+        snprintf(id, sizeof(id), "%.40s-registry-%u", host, admin_port(service_admin(r->service)));
     size_t len = strspn(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-");
     if (len == 0 || len > ID_MAX || id[len]) {
         log_error("registry.id: 1 to 64 of A-Z a-z 0-9 . _ -", F_STR("id", id));
         return ERR_INVALID;
     }
-    memcpy(r->id, id, len + 1);
+    service_set_id(r->service, id);
+    r->id = service_id(r->service);
     return ERR_OK;
-}
-
-static void start_lease(struct registry *r)
-{
-    char admin[300];
-    advertised_admin(r, admin, sizeof(admin));
-    Herald__V1__Lease body = HERALD__V1__LEASE__INIT;
-    body.instance = r->id;
-    body.generation = r->generation;
-    body.role = HERALD__V1__ROLE__ROLE_REGISTRY;
-    body.admin = admin;
-    body.version = (char *)daemon_version;
-    body.started_ms = r->generation;
-    r->lease = lease_new(r->loop, r->redis, &body, fill_lease, on_lease_lost, r);
 }
 
 static void start_watching(struct registry *r)
@@ -201,11 +136,11 @@ static void start_watching(struct registry *r)
     r->roster = roster_new(&roster, log_event, r);
     r->redis = redis_new(r->loop, &s->redis, "registry", on_redis_state, r);
     r->watcher = watcher_new(r->loop, r->redis, r->roster, on_sweep, r);
-    snprintf(leader_id, sizeof(leader_id), "%s %llu", r->id, (unsigned long long)r->generation);
+    snprintf(leader_id, sizeof(leader_id), "%s %llu", r->id, (unsigned long long)service_generation(r->service));
     r->leader = leader_new(r->loop, r->redis, leader_id, (uint64_t)s->ttl_ms, on_leader_change, r);
     r->publisher = publisher_new(r->loop, r->redis, r->roster, r->leader, r->id);
     r->auditor = auditor_new(r->loop, r->redis, r->roster);
-    start_lease(r);
+    r->lease = service_lease(r->service, r->redis, HERALD__V1__ROLE__ROLE_REGISTRY, "", NULL, NULL);
 }
 
 static enum err start_kafka(struct registry *r)
@@ -235,48 +170,18 @@ static void start_api(struct registry *r)
                           .producer = r->producer,
                           .auditor = r->auditor,
                           .reader = r->reader};
-    api_start(&r->api, r->admin);
+    api_start(&r->api, service_admin(r->service));
 }
 
-enum err registry_new(struct loop *loop, const struct registry_settings *settings, struct registry **registry_r)
+static void end(void *arg)
 {
-    struct registry *r = xcalloc(1, sizeof(*r));
-    r->magic = REGISTRY_MAGIC;
-    r->loop = loop;
-    r->settings = settings;
-    r->generation = loop_wall_ms(loop);
-    enum err err = admin_new(loop, &settings->daemon.admin, is_ready, r, &r->admin);
-    if (err)
-        log_error("cannot listen", F_STR("address", settings->daemon.admin.listen), F_ERR(err));
-    if (!err)
-        err = set_id(r);
-    if (!err)
-        err = start_kafka(r);
-    if (err) {
-        registry_free(&r);
-        return err;
-    }
-    log_setup((enum log_level)settings->daemon.log_level, (enum log_format)settings->daemon.log_format, "registry",
-              r->id);
-    start_watching(r);
-    start_api(r);
-    log_info("registry started", F_STR("version", daemon_version), F_UINT("port", admin_port(r->admin)));
-    *registry_r = r;
-    return ERR_OK;
-}
-
-void registry_free(struct registry **registry)
-{
-    struct registry *r = *registry;
-    if (!r)
-        return;
+    struct registry *r = arg;
+    MAGIC_CHECK(r, REGISTRY_MAGIC);
     /* answers still under way come back with an error here, to parts that are still there */
     kafka_reader_free(&r->reader);
     kafka_producer_free(&r->producer, KAFKA_FLUSH_MS);
     lease_free(&r->lease);
     redis_free(&r->redis);
-    admin_free(&r->admin);
-    loop_timer_free(&r->stop_timer);
     auditor_free(&r->auditor);
     publisher_free(&r->publisher);
     leader_free(&r->leader);
@@ -284,35 +189,41 @@ void registry_free(struct registry **registry)
     roster_free(&r->roster);
     r->magic = 0;
     free(r);
-    *registry = NULL;
 }
 
-static void look_stopped(void *arg)
+/* Gives back the leader's lock and the lease, so that others take over at once. */
+static void stop(void *arg)
 {
     struct registry *r = arg;
     MAGIC_CHECK(r, REGISTRY_MAGIC);
-    if (r->lease) { /* not in registry_stop(), which a callback of the lease may have called */
-        lease_free(&r->lease);
-        return;
-    }
-    bool is_done = !redis_is_up(r->redis) || redis_pending(r->redis) == 0;
-    if (is_done || loop_now_ms(r->loop) >= r->stop_ms + STOP_MAX_MS)
-        loop_stop(r->loop);
-}
-
-void registry_stop(struct registry *r)
-{
-    if (r->stop_ms)
-        return;
-    r->stop_ms = loop_now_ms(r->loop);
-    log_info("stopping");
-    daemon_notify("STOPPING=1");
     leader_stop(r->leader);
-    r->stop_timer = loop_timer_new(r->loop, look_stopped, r);
-    loop_timer_start(r->stop_timer, STOP_LOOK_MS, STOP_LOOK_MS);
 }
 
-bool registry_has_failed(const struct registry *r)
+static bool has_stopped(void *arg, uint64_t passed_ms)
 {
-    return r->has_failed;
+    struct registry *r = arg;
+    MAGIC_CHECK(r, REGISTRY_MAGIC);
+    if (r->lease) { /* not in stop(), which a callback of the lease may have called */
+        lease_free(&r->lease);
+        return false;
+    }
+    return !redis_is_up(r->redis) || redis_pending(r->redis) == 0 || passed_ms >= STOP_MAX_MS;
 }
+
+static void *start(struct service *service, const void *settings)
+{
+    struct registry *r = xcalloc(1, sizeof(*r));
+    r->magic = REGISTRY_MAGIC;
+    r->service = service;
+    r->loop = service_loop(service);
+    r->settings = settings;
+    if (set_id(r) != ERR_OK || start_kafka(r) != ERR_OK) {
+        end(r);
+        return NULL;
+    }
+    start_watching(r);
+    start_api(r);
+    return r;
+}
+
+const struct service_parts registry_parts = {start, is_ready, stop, has_stopped, end};

@@ -1,18 +1,18 @@
 #include "router/router.h"
 
-#include "common/admin.h"
 #include "common/bus.h"
 #include "common/check.h"
-#include "common/clock.h"
-#include "common/lease.h"
 #include "common/log.h"
 #include "common/members.h"
+#include "common/net.h"
+#include "common/service.h"
 #include "router/audit_report.h"
 #include "router/canary.h"
 #include "router/dispatch.h"
 #include "router/metrics.h"
 #include "router/outcome.h"
 #include "router/results.h"
+#include "router/settings.h"
 #include "router/source.h"
 #include "router/tenure.h"
 #include "router/upstream.h"
@@ -20,19 +20,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
-enum { ROUTER_MAGIC = 0x726f7574, HOST_MAX = 256, STOP_LOOK_MS = 20, KAFKA_FLUSH_MS = 3000 };
+enum { ROUTER_MAGIC = 0x726f7574, KAFKA_FLUSH_MS = 3000 };
 
 struct router {
     uint32_t magic;
+    struct service *service;
     struct loop *loop;
     const struct router_settings *settings;
-    char id[HOST_MAX + 8];
-    char endpoint[HOST_MAX + 16];
-    uint64_t generation; /* Unix ms at the start */
-    struct admin *admin;
+    const char *id;
+    char endpoint[NET_HOST_MAX + 16];
     struct redis *redis;
     struct bus *bus;
     struct results *results;
@@ -46,10 +44,6 @@ struct router {
     struct handover *handover; /* NULL: not enabled */
     struct members *members;
     struct lease *lease;
-    struct loop_timer *stop_timer;
-    uint64_t stop_ms; /* when to give up waiting; 0: running */
-    uint64_t cpu_us, cpu_at_us;
-    bool has_failed;
 };
 
 /* --- who talks to whom --- */
@@ -85,7 +79,7 @@ static void on_full(void *arg)
 static void on_room(void *arg)
 {
     struct router *router = arg;
-    if (router->source && router->stop_ms == 0)
+    if (router->source && !service_is_stopping(router->service))
         source_resume(router->source);
 }
 
@@ -172,8 +166,7 @@ static void on_stuck(void *arg, int32_t partition)
     struct router *router = arg;
     MAGIC_CHECK(router, ROUTER_MAGIC);
     log_error("a partition is lost and Kafka does not take it away: stopping", F_INT("partition", partition));
-    router->has_failed = true;
-    router_stop(router);
+    service_fail(router->service);
 }
 
 /* --- what gateways say --- */
@@ -194,7 +187,7 @@ static void on_canary(void *arg, const Herald__V1__CanaryRequest *request)
 {
     struct router *router = arg;
     MAGIC_CHECK(router, ROUTER_MAGIC);
-    if (router->stop_ms == 0)
+    if (!service_is_stopping(router->service))
         canary_produce(router->producer, router->settings->source.topic, request);
 }
 
@@ -235,45 +228,20 @@ static void on_redis_state(void *arg, bool is_up)
 
 /* --- what others see --- */
 
-static uint64_t cpu_us(void)
-{
-    struct rusage usage;
-    CHECK(getrusage(RUSAGE_SELF, &usage) == 0);
-    return (uint64_t)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000 +
-           (uint64_t)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
-}
-
 static void fill_lease(void *arg, Herald__V1__Lease *lease)
 {
     struct router *router = arg;
     MAGIC_CHECK(router, ROUTER_MAGIC);
-    uint64_t now_us = loop_now_ms(router->loop) * 1000, used_us = cpu_us();
-    if (router->cpu_at_us && now_us > router->cpu_at_us)
-        lease->load_permille = (uint32_t)((used_us - router->cpu_us) * 1000 / (now_us - router->cpu_at_us));
-    router->cpu_at_us = now_us;
-    router->cpu_us = used_us;
     lease->messages_in = metric_get(METRIC_RECORDS) - metric_get(METRIC_CANARIES);
     lease->messages_out = metric_get_labelled(METRIC_OUTCOMES, OUTCOME_ACKED) +
                           metric_get_labelled(METRIC_OUTCOMES, OUTCOME_WRITTEN);
-    lease->draining = router->stop_ms != 0;
-}
-
-static void on_lease_lost(void *arg)
-{
-    struct router *router = arg;
-    MAGIC_CHECK(router, ROUTER_MAGIC);
-    log_error("another router with this id has started: stopping", F_STR("id", router->id));
-    router->has_failed = true;
-    router_stop(router);
 }
 
 static bool is_ready(void *arg, struct buf *why)
 {
     struct router *router = arg;
     MAGIC_CHECK(router, ROUTER_MAGIC);
-    if (router->stop_ms)
-        buf_add_str(why, "stopping");
-    else if (!redis_is_up(router->redis) || !resolver_is_up(dispatch_resolver(router->dispatch)))
+    if (!redis_is_up(router->redis) || !resolver_is_up(dispatch_resolver(router->dispatch)))
         buf_add_str(why, "Redis cannot be reached");
     else if (!source_is_up(router->source))
         buf_add_str(why, "Kafka cannot be reached");
@@ -309,28 +277,13 @@ static void on_scrape(void *arg)
 
 static void set_id(struct router *router)
 {
-    char host[HOST_MAX] = "router";
-    if (router->settings->node[0])
-        snprintf(host, sizeof(host), "%s", router->settings->node);
-    else
+    const struct router_settings *settings = router->settings;
+    char host[NET_HOST_MAX + 1] = "router", id[NET_HOST_MAX + 16];
+    if (!settings->node[0])
         (void)gethostname(host, sizeof(host) - 1);
-    snprintf(router->id, sizeof(router->id), "%s-r%u", host, (unsigned)router->settings->slot % 1000);
-}
-
-/* How gateways reach the inbox: a socket on all addresses is announced by the host's name. */
-static void set_endpoint(struct router *router)
-{
-    const char *listen = router->settings->link_listen, *scheme = strstr(listen, "://");
-    const char *start = scheme ? scheme + 3 : listen, *colon = strrchr(start, ':');
-    int len = colon ? (int)(colon - start) : (int)strlen(start);
-    char host[HOST_MAX] = "";
-    if (router->settings->link_advertise[0])
-        snprintf(host, sizeof(host), "%s", router->settings->link_advertise);
-    else if ((len == 1 && *start == '*') || (len == 7 && memcmp(start, "0.0.0.0", 7) == 0))
-        (void)gethostname(host, sizeof(host) - 1);
-    else
-        snprintf(host, sizeof(host), "%.*s", len, start);
-    snprintf(router->endpoint, sizeof(router->endpoint), "tcp://%s:%u", host, results_port(router->results));
+    snprintf(id, sizeof(id), "%s-r%u", settings->node[0] ? settings->node : host, (unsigned)settings->slot % 1000);
+    service_set_id(router->service, id);
+    router->id = service_id(router->service);
 }
 
 static void make_dispatch(struct router *router)
@@ -345,7 +298,7 @@ static void make_dispatch(struct router *router)
                    .outcomes = (uint32_t)s->source.outcomes_max,
                    .wait_ms = {(uint64_t)s->result_wait_ms, (uint64_t)s->ack_wait_ms}},
         .lanes = {.router = router->id,
-                  .generation = router->generation,
+                  .generation = service_generation(router->service),
                   .endpoint = router->endpoint,
                   .messages_max = s->lane_messages,
                   .bytes_max = s->lane_bytes,
@@ -395,112 +348,75 @@ static enum err make_kafka_side(struct router *router)
                       &router->source);
 }
 
-static void make_lease(struct router *router)
+static enum err make_inbox(struct router *router)
 {
-    Herald__V1__Lease body = HERALD__V1__LEASE__INIT;
-    char admin[HOST_MAX + 16];
-    const char *listen = router->settings->daemon.admin.listen, *colon = strrchr(listen, ':');
-    snprintf(admin, sizeof(admin), "%.*s:%u", colon ? (int)(colon - listen) : 0, listen, admin_port(router->admin));
-    body.instance = router->id;
-    body.generation = router->generation;
-    body.role = HERALD__V1__ROLE__ROLE_ROUTER;
-    body.endpoint = router->endpoint;
-    body.admin = admin;
-    body.version = (char *)(uintptr_t)daemon_version;
-    body.started_ms = router->generation;
-    router->lease = lease_new(router->loop, router->redis, &body, fill_lease, on_lease_lost, router);
+    const struct router_settings *s = router->settings;
+    router->bus = bus_new(router->loop);
+    enum err err = results_new(router->bus, s->link_listen, (uint32_t)s->link_hwm, (uint32_t)s->link_receive_max,
+                               &router->results);
+    if (err)
+        return err;
+    if (s->link_advertise[0])
+        snprintf(router->endpoint, sizeof(router->endpoint), "tcp://%s:%u", s->link_advertise,
+                 results_port(router->results));
+    else
+        net_advertise(s->link_listen, NULL, results_port(router->results), router->endpoint, sizeof(router->endpoint));
+    return ERR_OK;
 }
 
-static enum err start(struct router *router)
+static enum err make(struct router *router)
 {
     static const struct results_events inbox_events = {on_result, on_upstream, on_canary, on_box_fate};
     static const struct members_events member_events = {on_joined, on_gone};
     const struct router_settings *s = router->settings;
-    enum err err = admin_new(router->loop, &s->daemon.admin, is_ready, router, &router->admin);
-    if (err) {
-        log_error("cannot listen", F_STR("admin", s->daemon.admin.listen), F_ERR(err));
-        return err;
-    }
-    admin_on_scrape(router->admin, on_scrape, router);
+    uint64_t generation = service_generation(router->service);
+    admin_on_scrape(service_admin(router->service), on_scrape, router);
     router->redis = redis_new(router->loop, &s->redis, "main", on_redis_state, router);
-    router->bus = bus_new(router->loop);
-    err = results_new(router->bus, s->link_listen, (uint32_t)s->link_hwm, (uint32_t)s->link_receive_max,
-                      &router->results);
+    enum err err = make_inbox(router);
     if (err)
         return err;
-    set_endpoint(router);
     make_dispatch(router);
     err = make_kafka_side(router);
     if (err) {
         log_error("cannot start with Kafka", F_ERR(err));
         return err;
     }
-    struct lanes *lanes = dispatch_lanes(router->dispatch);
-    results_start(router->results, router->id, router->generation, lanes, &inbox_events, router);
+    results_start(router->results, router->id, generation, dispatch_lanes(router->dispatch), &inbox_events, router);
     router->members = members_new(router->loop, router->redis, &s->redis, &member_events, router);
-    make_lease(router);
-    router->audit_report = audit_report_new(router->loop, router->redis, router->admin, router->id, router->generation,
-                                            audit_now, router);
-    log_info("router started", F_STR("id", router->id), F_UINT("generation", router->generation),
-             F_STR("endpoint", router->endpoint), F_UINT("admin_port", admin_port(router->admin)));
+    router->lease = service_lease(router->service, router->redis, HERALD__V1__ROLE__ROLE_ROUTER, router->endpoint,
+                                  fill_lease, router);
+    router->audit_report = audit_report_new(router->loop, router->redis, service_admin(router->service), router->id,
+                                            generation, audit_now, router);
+    log_info("router takes records", F_STR("endpoint", router->endpoint));
     return ERR_OK;
 }
 
 /* --- stopping --- */
 
-static void on_stop_time(void *arg)
+static void stop(void *arg)
+{
+    struct router *router = arg;
+    MAGIC_CHECK(router, ROUTER_MAGIC);
+    source_pause(router->source);
+}
+
+static bool has_stopped(void *arg, uint64_t passed_ms)
 {
     struct router *router = arg;
     struct dispatch_gauges gauges;
     MAGIC_CHECK(router, ROUTER_MAGIC);
     dispatch_gauges(router->dispatch, &gauges);
-    if (gauges.records > 0 && loop_now_ms(router->loop) < router->stop_ms)
-        return;
+    if (gauges.records > 0 && passed_ms < (uint64_t)router->settings->shutdown_ms)
+        return false;
     log_info("router stopped", F_UINT("unfinished", gauges.records));
-    loop_timer_stop(router->stop_timer);
-    loop_stop(router->loop);
-}
-
-enum err router_new(struct loop *loop, const struct router_settings *settings, struct router **router_r)
-{
-    struct router *router = xcalloc(1, sizeof(*router));
-    router->magic = ROUTER_MAGIC;
-    router->loop = loop;
-    router->settings = settings;
-    router->generation = clock_wall_ms();
-    router->stop_timer = loop_timer_new(loop, on_stop_time, router);
-    set_id(router);
-    log_setup((enum log_level)settings->daemon.log_level, (enum log_format)settings->daemon.log_format, "router",
-              router->id);
-    enum err err = start(router);
-    if (err)
-        router_free(&router);
-    *router_r = router;
-    return err;
-}
-
-void router_stop(struct router *router)
-{
-    bool is_again = router->stop_ms != 0;
-    router->stop_ms = is_again ? 1 : loop_now_ms(router->loop) + (uint64_t)router->settings->shutdown_ms;
-    if (!is_again) {
-        log_info("router stopping");
-        source_pause(router->source);
-    }
-    loop_timer_start(router->stop_timer, STOP_LOOK_MS, STOP_LOOK_MS);
-}
-
-bool router_has_failed(const struct router *router)
-{
-    return router->has_failed;
+    return true;
 }
 
 /* The order matters: no records come any more, no replies of Redis, then what is unfinished is dropped uncommitted. */
-void router_free(struct router **router_p)
+static void end(void *arg)
 {
-    struct router *router = *router_p;
-    if (!router)
-        return;
+    struct router *router = arg;
+    MAGIC_CHECK(router, ROUTER_MAGIC);
     audit_report_free(&router->audit_report);
     if (router->source)
         source_stop(router->source);
@@ -522,9 +438,22 @@ void router_free(struct router **router_p)
     results_free(&router->results);
     dispatch_free(&router->dispatch);
     bus_free(&router->bus);
-    admin_free(&router->admin);
-    loop_timer_free(&router->stop_timer);
     router->magic = 0;
     free(router);
-    *router_p = NULL;
 }
+
+static void *start(struct service *service, const void *settings)
+{
+    struct router *router = xcalloc(1, sizeof(*router));
+    router->magic = ROUTER_MAGIC;
+    router->service = service;
+    router->loop = service_loop(service);
+    router->settings = settings;
+    set_id(router);
+    if (make(router) == ERR_OK)
+        return router;
+    end(router);
+    return NULL;
+}
+
+const struct service_parts router_parts = {start, is_ready, stop, has_stopped, end};
