@@ -161,7 +161,7 @@ chaos: programs
 	HERALD_PROGRAMS=$(CURDIR)/$(O) build/venv/bin/python tests/chaos/run.py --seed $(SEED) --faults $(FAULTS) $(CHAOS)
 chaos-long: programs
 	HERALD_PROGRAMS=$(CURDIR)/$(O) build/venv/bin/python tests/chaos/run.py --seed $(SEED) --faults $(or $(CHAOS_LONG),1000) --checkpoint 40 \
-	    --overlap 6 $(CHAOS)
+	    --overlap 6 --alone 0.2 $(CHAOS)
 
 # less than 40 s of processor time; needs spin (make deps). MODEL=--long: more and larger worlds; --mutations: each rule left out is missed
 model:

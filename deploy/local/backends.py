@@ -92,6 +92,8 @@ log.cleaner.dedupe.buffer.size=16777216
 class Kafka:
     """Apache Kafka (KRaft, broker and controller in one JVM) from the jars that `make deps` puts into build/kafka."""
 
+    more_properties = ""
+
     def __init__(self, folder, port, partitions, detached=False, jars=os.path.join(ROOT, "build", "kafka", "libs")):
         self.port, self.address = port, f"127.0.0.1:{port}"
         self.folder, self.jars, self.partitions = folder, jars, partitions
@@ -108,7 +110,7 @@ class Kafka:
         data = os.path.join(self.folder, "kafka")
         with open(self.properties, "w") as out:
             out.write(KAFKA_PROPERTIES.format(port=self.port, controller=self.port + 1, data=data,
-                                              partitions=self.partitions))
+                                              partitions=self.partitions) + self.more_properties)
         if os.path.exists(os.path.join(data, "meta.properties")):
             return
         done = subprocess.run(self.java("kafka.tools.StorageTool", "format", f"--cluster-id={_cluster_id()}",

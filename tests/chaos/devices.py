@@ -205,6 +205,8 @@ class Device:
                 self.note(f"opens {self.session}")
         elif kind == "push":
             self._push(message, batch)
+        elif kind == "cancel":
+            self.ledger.cancelled(self.user, self.name, message["id"])
         elif kind == "reconnect":
             self.drop("asked to move", is_reset=False)
 
@@ -223,7 +225,7 @@ class Device:
         ids = []
         while self.unacked and self.unacked[0][0] <= seq:
             ids.append(self.unacked.popleft()[1])
-        self.ledger.acked(self.user, ids)
+        self.ledger.acked(self.user, self.name, ids)
         if len(ids) < 5 and self.fleet.rng.random() < 0.1:
             for message_id in ids:
                 self.outgoing += masked(1, json.dumps({"type": "ack", "id": message_id}).encode())

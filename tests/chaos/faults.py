@@ -13,7 +13,8 @@ EVERYTHING = ROUTERS + GATEWAYS + REGISTRIES + ("redis", "kafka")
 
 
 class Fault:
-    weight, duration, redelivers = 1, 0.0, False
+    weight, duration = 1, 0.0
+    unclaims = False  # ids of messages may not be claimed meanwhile, or be forgotten
     targets = ()
 
     def inject(self, world):
@@ -49,7 +50,6 @@ class Kill(Fault):
     def __init__(self, rng, names):
         self.targets = (rng.choice(names),)
         self.kind = "kill " + self.targets[0].split("-")[0]
-        self.redelivers = self.kind in ("kill router", "kill kafka")
         self.duration = rng.choice((0.0, rng.uniform(0.5, 5)))
 
     def inject(self, world):
@@ -81,13 +81,6 @@ class KillRegistry(Kill):
         super().__init__(rng, REGISTRIES)
 
 
-class KillRedis(Kill):
-    weight = 4
-
-    def __init__(self, rng):
-        super().__init__(rng, ("redis",))
-
-
 class KillKafka(Kill):
     weight = 2
 
@@ -101,7 +94,7 @@ class Stop(Fault):
     def __init__(self, rng, names):
         self.targets = (rng.choice(names),)
         self.kind = "stop " + self.targets[0].split("-")[0]
-        self.redelivers = self.kind in ("stop router", "stop kafka")
+        self.unclaims = self.kind == "stop router"
         self.duration, self.pids = pause_length(rng), []
 
     def inject(self, world):
@@ -153,13 +146,6 @@ class StopRegistry(Stop):
         super().__init__(rng, REGISTRIES)
 
 
-class StopRedis(Stop):
-    weight = 4
-
-    def __init__(self, rng):
-        super().__init__(rng, ("redis",))
-
-
 class StopKafka(Stop):
     weight = 2
 
@@ -173,7 +159,6 @@ class Restart(Fault):
     def __init__(self, rng, names):
         self.targets = (rng.choice(names),)
         self.kind = "restart " + self.targets[0].split("-")[0]
-        self.redelivers = self.kind in ("restart router", "restart kafka")
 
     def inject(self, world):
         restart(world, self.targets[0])
@@ -210,13 +195,6 @@ class RestartRegistry(Restart):
         super().__init__(rng, REGISTRIES)
 
 
-class RestartRedis(Restart):
-    weight = 3
-
-    def __init__(self, rng):
-        super().__init__(rng, ("redis",))
-
-
 class RestartKafka(Restart):
     weight = 1
 
@@ -227,7 +205,7 @@ class RestartKafka(Restart):
 class Rolling(Fault):
     """Every gateway and router, one after the other, each when the one before is ready."""
 
-    kind, weight, redelivers, targets = "rolling restart", 2, True, GATEWAYS + ROUTERS
+    kind, weight, targets = "rolling restart", 2, GATEWAYS + ROUTERS
 
     def __init__(self, rng):
         self.order = rng.sample(self.targets, len(self.targets))
@@ -241,41 +219,10 @@ class Rolling(Fault):
         return "rolling restart of " + ", ".join(self.order)
 
 
-class Flush(Fault):
-    """FLUSHALL. What mailboxes held at that moment is gone, and the ledger knows it; nothing else may be."""
-
-    kind, weight, targets = "flush redis", 4, ("redis",)
-
-    def __init__(self, rng):
-        pass
-
-    def inject(self, world):
-        boxes = {}
-        for (user, _), ids in world.stage.flush().items():
-            boxes.setdefault(user, []).extend(ids)
-        world.ledger.wiped(boxes)
-
-
-class RefusedWrites(Fault):
-    """Redis lives, answers, and takes no write: out of memory, or (as with a full disk) not safe to."""
-
-    kind, weight, targets = "redis refuses writes", 4, ("redis",)
-
-    def __init__(self, rng):
-        self.option, self.value, self.normal = rng.choice((("maxmemory", 1, 0), ("min-replicas-to-write", 1, 0)))
-        self.duration = pause_length(rng)
-
-    def inject(self, world):
-        world.stage.redis().config_set(self.option, self.value)
-
-    def undo(self, world):
-        world.stage.redis().config_set(self.option, self.normal)
-
-
 class ClockJump(Fault):
     """The wall clock of one process is wrong for a while, and then right again."""
 
-    weight = 5
+    weight, unclaims = 5, True
 
     def __init__(self, rng):
         self.targets = (rng.choice(ROUTERS + GATEWAYS + REGISTRIES + ("redis",)),)
@@ -305,7 +252,7 @@ class Cut(Fault):
         self.targets, self.duration = rng.choice(self.PAIRS), pause_length(rng)
         self.direction = rng.choice(("", "", "ORIGINAL", "REPLY"))
         self.kind = f"cut {self.targets[0].split('-')[0]}-{self.targets[1].split('-')[0]}"
-        self.redelivers = "kafka" in self.targets
+        self.unclaims = "redis" in self.targets
 
     def inject(self, world):
         self.rules = world.stage.network.cut(*self.targets, self.direction)
@@ -317,7 +264,7 @@ class Cut(Fault):
 class Lossy(Fault):
     """Packets are lost everywhere: retransmissions make everything slow and uneven."""
 
-    kind, weight, redelivers, targets = "lossy network", 4, True, ("network",)
+    kind, weight, unclaims, targets = "lossy network", 4, True, ("network",)
 
     def __init__(self, rng):
         self.portion, self.duration = rng.uniform(0.01, 0.25), rng.uniform(1, 6)
@@ -422,26 +369,7 @@ class Move(ClientFault):
         world.fleet.each(self.users(world), lambda device: device.move())
 
 
-KINDS = (KillWorker, KillGateway, KillRouter, KillRegistry, KillRedis, KillKafka, StopWorker, StopGateway, StopRouter,
-         StopRegistry, StopRedis, StopKafka, RestartGateway, RestartRouter, RestartRegistry, RestartRedis, RestartKafka,
-         Rolling, Flush, RefusedWrites, Slow, Mute, Away, Flap, Storm, Move)
-
-
+KINDS = (KillWorker, KillGateway, KillRouter, KillRegistry, KillKafka, StopWorker, StopGateway, StopRouter, StopRegistry,
+         StopKafka, RestartGateway, RestartRouter, RestartRegistry, RestartKafka, Rolling, Slow, Mute, Away, Flap, Storm, Move)
 NETWORK_KINDS = (Cut, Lossy)
 CLOCK_KINDS = (ClockJump,)
-
-
-def draw(rng, kinds):
-    return rng.choices(kinds, [k.weight for k in kinds])[0](rng)
-
-
-def draw_group(rng, kinds, overlap):
-    """One fault, or up to `overlap` at a time, each with its delay."""
-    group, taken = [], set()
-    for _ in range(1 if rng.random() < 0.4 else rng.randint(1, overlap)):
-        fault = draw(rng, kinds)
-        delay = rng.uniform(0, 2) if group else 0.0
-        if not taken & set(fault.targets):
-            taken |= set(fault.targets)
-            group.append((delay, fault))
-    return group

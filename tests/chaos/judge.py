@@ -1,53 +1,112 @@
-"""The verdict at quiescence: every message has its fate, told once, and Herald's own books balance."""
+"""The verdict at quiescence: every message has its fate, told once for each reading, and Herald's own books balance."""
 
-from ledger import BAD, CLOCK_SLACK_MS, VOLATILE
+import collections
 
-ALLOWED = {  # kind of message: what its first outcome may be
-    "durable": ("acked", "stored"), "device": ("acked", "stored"), "list": ("acked", "stored"),
-    "ttl": ("acked", "stored", "expired"), "volatile": ("written", "dropped"), "bad": ("dead",)}
-LATER = {("stored", "acked"), ("stored", "expired"), ("stored", "dropped")}  # not a repetition: the later fate of a stored one
-COMMIT_LAG = 8.0      # seconds before a fault in which an outcome may be known and its offset not yet committed
-REDELIVERY = 60.0     # seconds after a fault in which the record may come again
+from message import BAD, CLOCK_SLACK_MS, VOLATILE
 
-
-def is_explained(ledger, first, again):
-    """A repeated outcome needs a fault that can make Kafka deliver the record again."""
-    return any(begin - COMMIT_LAG <= again["_at"] and first["_at"] <= end + REDELIVERY
-               for begin, end, _ in ledger.trouble)
+KEPT = ("acked", "stored")
+ALLOWED = {  # kind of message: what the first outcome of its first record may be
+    "durable": KEPT + ("duplicate",), "once": KEPT + ("duplicate",), "device": KEPT, "list": KEPT, "each": KEPT,
+    "ttl": KEPT + ("expired",), "collapse": KEPT + ("dropped",), "volatile": ("written", "dropped"), "bad": ("dead",)}
+BY_MAILBOX = {("acked", "mailbox"), ("expired", "mailbox"), ("expired", "mailbox_ttl"), ("dropped", "mailbox_full"),
+              ("dropped", "collapsed")}  # the later fate of what was stored, not an end of a further reading
+SOURCE = "herald.push/"
 
 
 def judge_message(ledger, m):
     """Notes what is wrong with a message that had all the time it needs."""
-    if m.is_durable() and not (m.acked or m.wiped or m.is_expired()):
-        ledger.violate("lost", str(m), m.user)
+    if m.is_durable() and not m.has_fate():
+        judge_superseded(ledger, m) if ledger.is_superseded(m) else ledger.violate("lost", str(m), m.user)
     if m.kind == BAD and m.id not in ledger.letters:
         ledger.violate("lost", f"not in the dead-letter topic: {m}", m.user)
-    if not m.outcomes:
+    if not m.has_outcomes():
         ledger.violate("outcome missing", str(m), m.user)
         return
     judge_outcomes(ledger, m)
 
 
+def judge_superseded(ledger, m):
+    """Nobody has acknowledged it; a newer one with its collapse key is in Kafka."""
+    if any((o["outcome"], o.get("reason")) == ("dropped", "collapsed") for o in m.outcomes):
+        ledger.counts["collapsed"] += 1
+    elif any(o["outcome"] == "stored" for o in m.outcomes):
+        ledger.counts["collapsed, told as stored only"] += 1  # best effort, docs/delivery.md
+    else:
+        ledger.violate("lost", f"a newer one has its collapse key, but it was not said to be collapsed: {m}", m.user)
+
+
 def judge_outcomes(ledger, m):
-    first, last = m.outcomes[0], m.outcomes[0]
-    if first["outcome"] not in ALLOWED[m.kind]:
-        ledger.violate("outcome wrong", str(m), m.user)
     for outcome in m.outcomes:
         kind = outcome["outcome"]
         if kind == "acked" and not m.acked:
             ledger.violate("outcome wrong", f"acked, and no client did: {m}", m.user)
         if kind == "expired" and outcome["_at"] * 1000 < m.expires_ms - CLOCK_SLACK_MS - ledger.skew_ms:
             ledger.violate("outcome wrong", f"expired too early: {m}", m.user)
-        if not m.position.endswith("/None") and outcome.get("offset") != "herald.push/" + m.position:
-            ledger.violate("outcome wrong", f"source {outcome.get('offset')} of {m}", m.user)
-    for again in m.outcomes[1:]:
-        if (last["outcome"], again["outcome"]) in LATER and last["offset"] == again["offset"]:
-            ledger.counts["outcomes later"] += 1
-        elif is_explained(ledger, first, again):
-            ledger.counts["outcomes repeated"] += 1
-        else:
-            ledger.violate("outcome repeated", f"with no fault to explain it: {m}", m.user)
-        last = again
+        if (kind, outcome.get("reason")) == ("dropped", "collapsed") and not ledger.is_superseded(m):
+            ledger.violate("outcome wrong", f"collapsed, and nothing newer has its key: {m}", m.user)
+    told = collections.defaultdict(list)
+    for outcome in m.outcomes:
+        told[outcome.get("offset")].append(outcome)
+    for i, record in enumerate(m.records):
+        if record.position and not record.position.endswith("/None"):
+            judge_record(ledger, m, record, i == 0, told.pop(SOURCE + record.position, []))
+        elif record.position:
+            judge_record(ledger, m, record, i == 0, told.pop(next(iter(told), None), []))
+    if told:
+        ledger.violate("outcome wrong", f"outcomes of records that nobody produced, {list(told)}: {m}", m.user)
+
+
+def judge_record(ledger, m, record, is_first, outcomes):
+    """All that was told about one record and one target."""
+    if not outcomes:
+        if not (m.copies and m.copies.is_loose):
+            ledger.violate("outcome missing", f"of {record.position}: {m}", m.user)
+        return
+    readings, later, stored = [], 0, 0
+    for outcome in outcomes:
+        is_later = (outcome["outcome"], outcome.get("reason")) in BY_MAILBOX and later < stored
+        later += is_later
+        stored += outcome["outcome"] == "stored"
+        if not is_later:
+            readings.append(outcome)
+    ledger.counts["outcomes later"] += later
+    for outcome in readings:
+        if is_first and (outcome["outcome"] not in ALLOWED[m.kind] or (outcome["outcome"] == "duplicate" and len(m.records) == 1)):
+            ledger.violate("outcome wrong", str(m), m.user)
+        judge_claim(ledger, m, record, is_first, outcome)
+    judge_readings(ledger, m, record, readings)
+
+
+def judge_readings(ledger, m, record, readings):
+    """One outcome for each time that Kafka gave the record to a router."""
+    if len(readings) < 2:
+        return
+    partition, offset = record.partition_and_offset()
+    if offset is None:
+        offset = int(readings[0]["offset"].rpartition("/")[2])
+    possible = ledger.commits.readings(partition, offset, record.produced_at)
+    if len(readings) <= possible:
+        ledger.counts["outcomes repeated"] += len(readings) - 1
+    else:
+        ledger.violate("outcome repeated", f"{len(readings)} for {record.position}, which Kafka gave to routers at most "
+                                           f"{possible} times: {m}", m.user)
+
+
+def judge_claim(ledger, m, record, is_first, outcome):
+    """A record with an id that another record has: a duplicate, unless ids could not be claimed, or were forgotten."""
+    if is_first != (outcome["outcome"] == "duplicate"):
+        if not is_first:
+            others = {SOURCE + str(r.position) for r in m.records if r is not record}
+            if outcome.get("reason") not in others and not any(o.endswith("/None") for o in others):
+                ledger.violate("outcome wrong", f"duplicate of what? {outcome}: {m}", m.user)
+            ledger.counts["ids recognised"] += 1
+        return
+    begin, end = m.records[0].produced_at - 1, outcome["_at"] + 1
+    if any(a <= end and begin <= b for a, b, _ in ledger.trouble):
+        ledger.counts["ids not recognised"] += 1
+    else:
+        ledger.violate("not recognised", f"{outcome['outcome']} for {record.position} though the id was claimed and Redis "
+                                         f"was well: {m}", m.user)
 
 
 def judge_all(ledger):
@@ -56,8 +115,9 @@ def judge_all(ledger):
         for m in ledger.open.values():
             judge_message(ledger, m)
             ledger.counts["judged"] += 1
-            ledger.counts["volatile"] += m.kind == VOLATILE
+            ledger.counts[f"judged {m.kind}"] += 1
         ledger.open.clear()
+        ledger.copies.clear()
         ledger.letters.clear()
         ledger.skew_ms = 0
         ledger.trouble[:] = ledger.trouble[-50:]
@@ -82,23 +142,24 @@ def judge_boxes(ledger, absent, boxes):
     with ledger.lock:
         for user in absent:
             waiting = [m for m in ledger.open.values() if m.user == user and m.position and m.is_durable() and
-                       not (m.acked or m.wiped or m.is_expired(CLOCK_SLACK_MS + ledger.skew_ms))]
+                       not (m.has_fate() or m.is_expired(CLOCK_SLACK_MS + ledger.skew_ms) or ledger.is_superseded(m))]
             held = {flow: ids for (owner, flow), ids in boxes.items() if owner == user}
             for m in waiting:
-                if m.id not in held.get(m.flow, ()):
+                is_held = any(m.id in ids for flow, ids in held.items() if flow == m.flow or (m.copies and m.copies.is_loose))
+                if not is_held:
                     ledger.violate("lost", f"user is away, and it is not in the mailbox: {m}", user)
             for flow, ids in held.items():
                 _judge_box_order(ledger, user, flow, ids)
 
 
 def _judge_box_order(ledger, user, flow, ids):
-    numbers, known = [], set()
+    numbers, known = collections.defaultdict(list), set()
     for message_id in ids:
-        m = ledger.open.get((message_id, user))
+        m = ledger.find(message_id, user, flow)
         if message_id in known:
             ledger.counts["twice in a box"] += 1
-        elif m and m.kind not in ("list", "bad"):
-            numbers.append(m.n)
+        elif m and m.is_ordered() and len(m.records) == 1:
+            numbers[m.priority].append(m.n)
         known.add(message_id)
-    if numbers != sorted(numbers):
+    if any(n != sorted(n) for n in numbers.values()):
         ledger.violate("order", f"in the mailbox of {user}/{flow}: {ids}", user)

@@ -5,41 +5,11 @@ import collections
 import threading
 import time
 
-DURABLE, LISTED, TTL, DEVICE, VOLATILE, BAD = "durable", "list", "ttl", "device", "volatile", "bad"
-ORDERED = (DURABLE, TTL, DEVICE)  # keyed by their user; lists promise no order
-CLOCK_SLACK_MS = 1500             # of one machine's clock readings at different places
+from commits import Commits
+from message import BAD, Copies, EACH, ONCE
+
 EVENTS_KEPT = 600
-
-
-class Message:
-    """One message to one user: a list has several with the same id."""
-
-    __slots__ = ("id", "user", "device", "kind", "n", "position", "produced_at", "expires_ms", "sights", "seen_at",
-                 "acked", "wiped", "outcomes")
-
-    def __init__(self, message_id, user, kind, n, device=None, ttl_ms=0):
-        self.id, self.user, self.kind, self.n, self.device = message_id, user, kind, n, device
-        self.produced_at = time.monotonic()
-        self.expires_ms = int(time.time() * 1000) + ttl_ms if ttl_ms else 0
-        self.position = self.seen_at = None
-        self.sights = {}  # device: how often
-        self.acked = self.wiped = False
-        self.outcomes = []
-
-    @property
-    def flow(self):
-        return self.device or ""
-
-    def is_durable(self):
-        return self.kind in (DURABLE, LISTED, TTL, DEVICE)
-
-    def is_expired(self, slack_ms=0):
-        return self.expires_ms and time.time() * 1000 >= self.expires_ms - slack_ms
-
-    def __str__(self):
-        return (f"{self.id} to {self.user}{'/' + self.device if self.device else ''} ({self.kind}, n={self.n}, at "
-                f"{self.position}, seen {self.sights}, acked={self.acked}, wiped={self.wiped}, outcomes="
-                f"{[(o['outcome'], o.get('reason'), o['router']) for o in self.outcomes]})")
+UNKNOWN_SLACK_S = 5.0  # a router may use what it had read of a user's devices a little longer
 
 
 class Violation(Exception):
@@ -51,14 +21,18 @@ class Violation(Exception):
 class Ledger:
     def __init__(self):
         self.lock = threading.RLock()
-        self.open = {}      # (id, user): Message; until the checkpoint that settles it
+        self.open = {}      # Message.key: Message; until the checkpoint that settles it
+        self.copies = {}    # (id, user): Copies, for those to each device
+        self.newest = {}    # (user, collapse key, priority): number of the newest that Kafka has
+        self.unknown = {}   # user: until when Redis may not know all devices
+        self.commits = Commits()
         self.violations = []
         self.events = collections.defaultdict(lambda: collections.deque(maxlen=EVENTS_KEPT))
-        self.highest = {}   # (user, device, flow): (n, id) of the last first sight
+        self.highest = {}   # (user, device, flow, priority): (n, id) of the last first sight
         self.last_seen = collections.defaultdict(float)  # user: when the newest message that it saw was produced
         self.positions = {}  # key: last offset accepted, to check the producer itself
         self.letters = set()  # ids of records that are in the dead-letter topic
-        self.trouble = []   # (from, to, what): times in which redelivery is allowed
+        self.trouble = []   # (from, to, what): times in which ids cannot be claimed, or are forgotten
         self.counts = collections.Counter()
         self.skew_ms = 0    # by which a clock was wrong since the last reckoning
 
@@ -78,19 +52,29 @@ class Ledger:
 
     def produced(self, message):
         with self.lock:
-            self.open[message.id, message.user] = message
+            self.open[message.key] = message
+            if message.kind == EACH:
+                group = self.copies.setdefault((message.id, message.user), Copies(message.user in self.unknown))
+                group.all.append(message)
+                message.copies = group
 
-    def accepted(self, message_id, users, key, partition, offset):
-        """The offset is None when Kafka had taken it at an earlier try whose answer was lost."""
+    def accepted(self, messages, i, key, partition, offset):
+        """Their i-th record. The offset is None when Kafka had taken it at an earlier try whose answer was lost."""
         with self.lock:
             if offset is not None:
                 if self.positions.get((key, partition), -1) >= offset:
-                    self.violate("harness", f"Kafka's offsets of key {key} went back at {message_id}")
+                    self.violate("harness", f"Kafka's offsets of key {key} went back at {messages[0].id}")
                 self.positions[key, partition] = offset
-            for user in users:
-                self.open[message_id, user].position = f"{partition}/{offset}"
-                self.counts["accepted"] += 1
-                self.note(user, f"kafka has {message_id} at {partition}/{offset}")
+            for m in messages:
+                m.records[i].position = f"{partition}/{offset}"
+                self.counts["accepted" if i == 0 else "accepted again"] += 1
+                if m.collapse:
+                    self.newest[m.user, m.collapse, m.priority] = m.n
+            for user in {m.user for m in messages}:
+                self.note(user, f"kafka has {messages[0].id} at {partition}/{offset}")
+
+    def find(self, message_id, user, device=None):
+        return self.open.get((message_id, user)) or self.open.get((message_id, user, device))
 
     # --- the clients ---
 
@@ -98,7 +82,7 @@ class Ledger:
         """A push reached a device. Judged at once: unknown, altered, out of order."""
         with self.lock:
             self.note(user, f"{device} sees {message_id} {where}")
-            message = self.open.get((message_id, user))
+            message = self.find(message_id, user, device)
             if message is None:
                 self._seen_again(user, device, message_id)
                 return
@@ -123,51 +107,77 @@ class Ledger:
             self.counts["duplicates late"] += 1
 
     def _first_sight(self, message, device):
-        message.seen_at = time.monotonic()
-        if message.kind not in ORDERED:
+        if not message.is_ordered():
             return
-        self.last_seen[message.user] = max(self.last_seen[message.user], message.produced_at)
-        key = (message.user, device, message.flow)
+        self.last_seen[message.user] = max(self.last_seen[message.user], message.produced_mono)
+        key = (message.user, device, message.flow, message.priority)
         highest, highest_id = self.highest.get(key, (-1, None))
-        if message.n < highest:
-            self.violate("order", f"{device} of {message.user} saw {highest_id} (n={highest}) before {message.id} "
-                                  f"(n={message.n})", message.user)
-        else:
+        if message.n >= highest:
             self.highest[key] = (message.n, message.id)
+        elif max(r.n for r in message.records) < highest:  # a later record of the same id may be the one that comes
+            self.violate("order", f"{device} of {message.user} saw {highest_id} (n={highest}) before {message.id} "
+                                  f"(n={message.n}, {message.priority})", message.user)
 
-    def acked(self, user, message_ids):
+    def acked(self, user, device, message_ids):
         with self.lock:
             for message_id in message_ids:
-                message = self.open.get((message_id, user))
+                message = self.find(message_id, user, device)
                 if message and not message.acked:
                     message.acked = True
                     self.counts["acked"] += 1
 
+    def cancelled(self, user, device, message_id):
+        """Another device was first to acknowledge it, is said."""
+        with self.lock:
+            self.counts["cancels"] += 1
+            message = self.find(message_id, user, device)
+            if message and not (message.kind == ONCE and message.acked):
+                self.violate("cancel", f"{device} is told to take back {message}", user)
+
     # --- Redis ---
 
-    def wiped(self, boxes):
-        """{user: ids} that mailboxes held at the moment they were flushed."""
+    def wiped(self, boxes, why="flush takes"):
+        """{(user, device or ""): ids} that mailboxes held and hold no longer. What Redis knew of devices may be gone, too."""
         with self.lock:
-            for user, ids in boxes.items():
-                self.note(user, f"flush takes {ids}")
+            for (user, device), ids in boxes.items():
+                self.note(user, f"{why} {ids}")
                 for message_id in ids:
-                    message = self.open.get((message_id, user))
-                    if message and not message.wiped:
-                        message.wiped = True
-                        self.counts["wiped" if not message.acked else "wiped after its ack"] += 1
+                    message = self.find(message_id, user, device)
+                    group = self.copies.get((message_id, user))
+                    for m in [message] if message else group.all if group else ():
+                        if not m.wiped:
+                            m.wiped = True
+                            self.counts["wiped" if not m.acked else "wiped after its ack"] += 1
+
+    def forgets_devices(self, users):
+        with self.lock:
+            self.unknown.update((user, None) for user in users)
+            for (_, user), group in self.copies.items():
+                group.is_loose |= user in users and not all(m.acked for m in group.all)
+
+    def knows_devices(self, user):
+        """Told again and again while all its devices are in Redis."""
+        with self.lock:
+            if self.unknown[user] is None:
+                self.unknown[user] = time.monotonic() + UNKNOWN_SLACK_S
+            elif time.monotonic() > self.unknown[user]:
+                del self.unknown[user]
 
     # --- Herald's topics ---
 
     def outcome(self, outcome, at):
         user = outcome.get("user", "")
         with self.lock:
-            message = self.open.get((outcome.get("id"), user)) or self.open.get((outcome.get("id"), ""))
+            outcome["_at"] = at
+            message = self.find(outcome.get("id"), user, outcome.get("device")) or self.open.get((outcome.get("id"), ""))
+            if message is None and (group := self.copies.get((outcome.get("id"), user))):
+                group.outcomes.append(outcome)  # no device was known
+                return
             if message is None:
                 self.counts["outcomes late"] += 1
                 return
             self.note(user, f"outcome {outcome['outcome']} {outcome.get('reason', '')} of {message.id} by "
                             f"{outcome['router']} {outcome.get('instance', '')}")
-            outcome["_at"] = at
             message.outcomes.append(outcome)
             self.counts["outcome " + outcome["outcome"]] += 1
 
@@ -187,15 +197,19 @@ class Ledger:
         with self.lock:
             return [user for user in users if self.last_seen[user] <= mark]
 
+    def is_superseded(self, m):
+        """By a newer one with the same collapse key, so that it need not arrive."""
+        return m.collapse and self.newest.get((m.user, m.collapse, m.priority), -1) > m.n
+
     def unfinished(self):
         """What is accepted and has no fate yet, by the clients' word alone."""
         with self.lock:
             return [m for m in self.open.values() if m.position and m.is_durable() and
-                    not (m.acked or m.wiped or m.is_expired())]
+                    not (m.has_fate() or self.is_superseded(m))]
 
     def without_outcome(self):
         with self.lock:
-            return [m for m in self.open.values() if m.position and not m.outcomes]
+            return [m for m in self.open.values() if m.position and not m.has_outcomes()]
 
     def without_letter(self):
         with self.lock:

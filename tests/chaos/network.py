@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 INSIDE = "HERALD_CHAOS_NAMESPACE"
+MOUNTS = "HERALD_CHAOS_MOUNTS"  # "1": and in a mount namespace of its own
 FIRST_GROUP = 61000
 PROBE = ("ip link set lo up && iptables -A OUTPUT -m owner --gid-owner 61000 -p tcp -m multiport --dports 7,9 -j CONNMARK "
          "--set-mark 7 && iptables -A INPUT -m connmark --mark 7 -m conntrack --ctdir REPLY -j DROP && "
@@ -27,8 +28,15 @@ def enter():
         return True
     if not is_possible():
         return False
-    os.execvpe("unshare", ["unshare", "-n", "sh", "-c", 'ip link set lo up && exec "$0" "$@"', sys.executable, *sys.argv],
-               dict(os.environ, **{INSIDE: "1"}))
+    mounts = subprocess.run(["unshare", "-m", "mount", "-t", "tmpfs", "none", "/mnt"], capture_output=True, check=False)
+    can_mount = mounts.returncode == 0
+    os.execvpe("unshare", ["unshare", "-n", *(["-m"] if can_mount else []), "sh", "-c",
+                           'ip link set lo up && exec "$0" "$@"', sys.executable, *sys.argv],
+               dict(os.environ, **{INSIDE: "1", MOUNTS: "1" if can_mount else "0"}))
+
+
+def can_mount():
+    return os.environ.get(MOUNTS) == "1"
 
 
 def iptables(*words):

@@ -1,5 +1,6 @@
 """The cluster under test, what the runner may do to it, and what it can look at from outside."""
 
+import collections
 import http.client
 import os
 import random
@@ -7,34 +8,26 @@ import signal
 import threading
 import time
 
-import redis
-
 from cluster import Cluster, _is_free, PORTS
 from clocks import Clocks
 from network import Network
 from process import StartError
+from store import Store
 
 SETTINGS = {  # short waits, so that a fault's consequences are seen within seconds; outcomes of everything
     "router.ack_wait": "2s", "router.result_wait": "3s", "session.behind": "2s", "kafka.outcomes": "all",
     "box.count": "50000", "kafka.properties": "session.timeout.ms=6000"}
 
-READ_AND_FLUSH = """
-local all = {}
-for _, key in ipairs(redis.call('KEYS', 'herald:box:*')) do
-    all[#all + 1] = {key, redis.call('XRANGE', key, '-', '+')}
-end
-if ARGV[1] == 'flush' then redis.call('FLUSHALL') end
-return all
+JVM = ["-XX:TieredStopAtLevel=1"]  # restarts are many: it has to start fast, not to run fast
+KAFKA_PROPERTIES = """\
+offsets.topic.num.partitions=1
+broker.session.timeout.ms=3000
+broker.heartbeat.interval.ms=500
+controller.quorum.election.timeout.ms=300
+controller.quorum.election.backoff.max.ms=300
+controller.quorum.fetch.timeout.ms=600
 """
-
-
-def id_of_entry(packed):
-    """Field 1 (id) of a packed herald.v1.Delivery."""
-    assert packed[0] == 0x0A, packed[:8]
-    length, at = packed[1], 2
-    if length & 0x80:
-        length, at = (length & 0x7F) | packed[2] << 7, 3
-    return packed[at:at + length].decode()
+RESTART_PAUSE_S = 0.3  # between two starts of what ended by itself
 
 
 def port_offset(seed):
@@ -65,13 +58,16 @@ class Stage:
                                assignments=dict(SETTINGS, **(settings or {})), port_offset=port_offset(seed))
         argv = self.cluster.redis.process.argv
         argv[argv.index("--appendfsync") + 1] = appendfsync
+        self.store = Store(self)
+        self.cluster.broker.process.argv[1:1] = JVM
+        self.cluster.broker.more_properties = KAFKA_PROPERTIES
         self.network = Network(self) if has_network else None
         self.clocks = Clocks(self.cluster.folder)
         self.cluster.prepare = self._prepare
         for name in ("redis", "kafka"):
             self._prepare(name, self.processes()[name])
-        self.held, self.ordered, self.lock, self.stopping = set(), set(), threading.Lock(), threading.Event()
-        self.exits = []
+        self.held, self.ordered, self.ended, self.lock, self.stopping = set(), set(), set(), threading.Lock(), threading.Event()
+        self.exits, self.started, self.errands = [], {}, collections.deque()
         self.supervisor = threading.Thread(target=self._supervise, daemon=True)
 
     def _prepare(self, name, process):
@@ -126,17 +122,36 @@ class Stage:
         while name in self.ordered:
             time.sleep(0.01)
 
+    def by_supervisor(self, do):
+        """Starts a process as the supervisor would."""
+        done = threading.Event()
+        self.errands.append((do, done))
+        done.wait(10)
+
     def _supervise(self):
         """What systemd would do: restart what ended. That something ended by itself is remembered; by a signal, judged."""
         while not self.stopping.wait(0.02):
+            while self.errands:
+                do, done = self.errands.popleft()
+                do()
+                done.set()
             with self.lock:
                 for name, process in self.processes().items():
-                    if name in self.held or process.is_alive():
-                        continue
-                    if name not in self.ordered:
-                        self._ended(name, process)
-                    process.start()
-                    self.ordered.discard(name)
+                    if name not in self.held and not process.is_alive():
+                        self._start(name, process)
+
+    def _start(self, name, process):
+        now = time.monotonic()
+        if name not in self.ordered:
+            if process.child.returncode is not None and process not in self.ended:
+                self.ended.add(process)
+                self._ended(name, process)
+            if now - self.started.get(name, 0) < RESTART_PAUSE_S:
+                return
+        self.started[name] = now
+        self.ended.discard(process)
+        process.start()
+        self.ordered.discard(name)
 
     def _ended(self, name, process):
         status = process.child.returncode
@@ -178,25 +193,6 @@ class Stage:
                 return -1
             total += metrics["herald_router_targets_in_flight"] + metrics["herald_router_records_pending"]
         return total
-
-    def redis(self):
-        host, port = self.cluster.redis.address.split(":")
-        return redis.Redis(host, int(port), socket_timeout=10)
-
-    def _boxes(self, what):
-        found = {}
-        for key, entries in self.redis().eval(READ_AND_FLUSH, 0, what):
-            user, _, device = key.decode()[len("herald:box:{"):].partition("}")
-            found[user, device.lstrip(":")] = [id_of_entry(fields[1]) for _, fields in entries]
-        return found
-
-    def boxes(self):
-        """{(user, device or ""): ids in order}"""
-        return self._boxes("look")
-
-    def flush(self):
-        """FLUSHALL, in one script with reading what the mailboxes held: no append can come in between."""
-        return self._boxes("flush")
 
     def check_logs(self):
         for daemon in self.cluster.daemons:

@@ -48,7 +48,8 @@ class Tail:
     def __init__(self, bootstrap, topic, from_beginning=False, records=None):
         self.records, self.stopping = records or Waiting(), threading.Event()
         self.consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": f"test-{uuid.uuid4().hex}",
-                                  "fetch.wait.max.ms": 20, "enable.auto.commit": False, "log_level": 0})
+                                  "fetch.wait.max.ms": 20, "enable.auto.commit": False, "log_level": 0,
+                                  "reconnect.backoff.max.ms": 500})
         self.consumer.assign([self._start(topic, p, from_beginning) for p in self._partitions(topic)])
         self.thread = threading.Thread(target=self._run, daemon=True)
         self.thread.start()
