@@ -14,6 +14,7 @@
 
 #include "check.h"
 #include "log.h"
+#include "memory.h"
 
 #ifndef HERALD_VERSION
 #define HERALD_VERSION "0.1.0-dev"
@@ -207,6 +208,7 @@ static int load(const struct daemon_program *program, enum action action)
 int daemon_start(const struct daemon_program *program, int argc, char **argv)
 {
     enum action action = ACTION_RUN;
+    memory_init();
     int status = parse_arguments(program, argc, argv, &action);
     if (status == STATUS_GO_ON)
         status = act_before_load(program, action);

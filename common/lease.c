@@ -7,6 +7,7 @@
 
 #include "check.h"
 #include "log.h"
+#include "memory.h"
 #include "redis_script.h"
 
 enum { MAGIC = 0x4c454153, KEY_BYTES = 256, DIGITS_MAX = 20 };
@@ -55,6 +56,8 @@ enum err lease_parse(ProtobufCAllocator *allocator, const char *value, size_t le
     enum err err = lease_number(value, len, &generation, &head);
     if (err != ERR_OK)
         return err;
+    if (!allocator)
+        allocator = memory_protobuf();
     Herald__V1__Lease *body = herald__v1__lease__unpack(allocator, len - head, (const uint8_t *)value + head);
     if (!body)
         return ERR_INVALID;
@@ -175,7 +178,7 @@ static Herald__V1__Lease *copy_body(const Herald__V1__Lease *body)
     struct buf packed;
     buf_init(&packed);
     pack_body(body, &packed);
-    Herald__V1__Lease *copy = herald__v1__lease__unpack(NULL, packed.len, (const uint8_t *)packed.bytes);
+    Herald__V1__Lease *copy = herald__v1__lease__unpack(memory_protobuf(), packed.len, (const uint8_t *)packed.bytes);
     CHECK(copy != NULL);
     buf_release(&packed);
     return copy;

@@ -45,8 +45,8 @@ void lease_free(struct lease **lease);
 
 /* The value of the key is `<generation>\n<packed herald.v1.Lease>`: scripts compare the number in front. Appends it. */
 void lease_pack(const Herald__V1__Lease *body, struct buf *out);
-/* The reverse; allocator NULL: malloc(), to be freed with herald__v1__lease__free_unpacked(). The generation is that in
- * front. ERR_INVALID: not a lease. */
+/* The reverse; allocator NULL: memory_protobuf(), to be freed with herald__v1__lease__free_unpacked(). The generation
+ * is that in front. ERR_INVALID: not a lease. */
 enum err lease_parse(ProtobufCAllocator *allocator, const char *value, size_t len,
                      Herald__V1__Lease **lease_r) MUST_CHECK;
 /* Reads the `<decimal>\n` in front of such a value (herald:members has one too); *head_r is its length. */

@@ -55,6 +55,7 @@ static void libevent_fatal(int error)
 struct loop *loop_new(void)
 {
     CHECK(event_get_struct_event_size() == sizeof(struct event)); /* the library we run with, not only its header */
+    event_set_mem_functions(xmalloc, xrealloc, free); /* what it could not queue would be lost without a word */
     event_set_log_callback(libevent_log);
     event_set_fatal_callback(libevent_fatal);
     struct event_config *config = event_config_new();

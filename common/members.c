@@ -7,6 +7,7 @@
 #include "lease.h"
 #include "list.h"
 #include "log.h"
+#include "memory.h"
 #include "table.h"
 
 enum {
@@ -125,6 +126,8 @@ enum err members_parse(ProtobufCAllocator *allocator, const char *value, size_t 
         return err;
     if (len > VALUE_MAX)
         return ERR_TOO_LARGE;
+    if (!allocator)
+        allocator = memory_protobuf();
     Herald__V1__Members *snapshot = herald__v1__members__unpack(allocator, len - head, (const uint8_t *)value + head);
     if (!snapshot)
         return ERR_INVALID;

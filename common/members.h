@@ -44,7 +44,7 @@ struct member *members_find(const struct members *members, const char *instance,
 struct member *members_next(const struct members *members, size_t *cursor);
 
 /* The value of herald:members is `<version>\n<packed herald.v1.Members>`; the version is that in front. allocator NULL:
- * malloc(), to be freed with herald__v1__members__free_unpacked(). ERR_INVALID, ERR_TOO_LARGE. */
+ * memory_protobuf(), to be freed with herald__v1__members__free_unpacked(). ERR_INVALID, ERR_TOO_LARGE. */
 enum err members_parse(ProtobufCAllocator *allocator, const char *value, size_t len,
                        Herald__V1__Members **members_r) MUST_CHECK;
 

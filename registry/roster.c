@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/check.h"
+#include "common/memory.h"
 
 enum {
     RATE_SPAN_MIN_MS = 200, /* closer beats say nothing about a rate */
@@ -118,7 +119,7 @@ static Herald__V1__Lease *copy_lease(const Herald__V1__Lease *lease)
     size_t len = herald__v1__lease__get_packed_size(lease);
     uint8_t *packed = xmalloc(len ? len : 1);
     herald__v1__lease__pack(lease, packed);
-    Herald__V1__Lease *copy = herald__v1__lease__unpack(NULL, len, packed);
+    Herald__V1__Lease *copy = herald__v1__lease__unpack(memory_protobuf(), len, packed);
     free(packed);
     CHECK(copy);
     return copy;

@@ -8,6 +8,7 @@
 #include "common/clock.h"
 #include "common/lease.h"
 #include "common/log.h"
+#include "common/memory.h"
 #include "registry/metrics.h"
 
 enum {
@@ -199,7 +200,7 @@ static void snapshot_answered(void *arg, enum err err, const struct redis_reply 
     const char *bytes = redis_reply_str(reply, &len);
     Herald__V1__Members *members = NULL;
     if (lease_number(bytes, len, &version, &head) == ERR_OK)
-        members = herald__v1__members__unpack(NULL, len - head, (const uint8_t *)bytes + head);
+        members = herald__v1__members__unpack(memory_protobuf(), len - head, (const uint8_t *)bytes + head);
     for (size_t i = 0; members && i < members->n_leases; i++)
         roster_seed(w->roster, members->leases[i], loop_now_ms(w->loop));
     if (members)

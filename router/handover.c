@@ -7,6 +7,7 @@
 
 #include "common/check.h"
 #include "common/log.h"
+#include "common/memory.h"
 #include "common/metric.h"
 #include "common/redis_script.h"
 #include "common/table.h"
@@ -204,7 +205,7 @@ static bool take_entry(struct task *task, const struct redis_reply *entry)
         task->due_ms = stored_ms + (uint64_t)task->handover->settings->after_ms;
         return false;
     }
-    Herald__V1__Delivery *delivery = herald__v1__delivery__unpack(NULL, len, (const uint8_t *)bytes);
+    Herald__V1__Delivery *delivery = herald__v1__delivery__unpack(memory_protobuf(), len, (const uint8_t *)bytes);
     if (delivery) {
         publish(task, delivery, stored_ms);
         herald__v1__delivery__free_unpacked(delivery, NULL);

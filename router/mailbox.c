@@ -3,6 +3,7 @@
 #include "common/buf.h"
 #include "common/check.h"
 #include "common/log.h"
+#include "common/memory.h"
 #include "common/metric.h"
 #include "common/redis_script.h"
 #include "common/slab.h"
@@ -152,7 +153,7 @@ static void report_left(const struct call *call, const struct redis_reply *packe
         bool is_aged = (int64_t)i < aged;
         enum miss miss = (int64_t)i < aged + collapsed ? MISS_COLLAPSED : MISS_MAILBOX_FULL;
         metric_add(is_aged ? METRIC_BOX_AGED : miss == MISS_COLLAPSED ? METRIC_BOX_COLLAPSED : METRIC_BOX_TRIMMED, 1);
-        Herald__V1__Delivery *delivery = herald__v1__delivery__unpack(NULL, len, (const uint8_t *)bytes);
+        Herald__V1__Delivery *delivery = herald__v1__delivery__unpack(memory_protobuf(), len, (const uint8_t *)bytes);
         if (!delivery)
             continue;
         const struct outcome outcome = {.kind = is_aged ? OUTCOME_EXPIRED : OUTCOME_DROPPED,

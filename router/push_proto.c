@@ -3,6 +3,7 @@
 
 #include "common/check.h"
 #include "common/json_scan.h"
+#include "common/memory.h"
 #include "common/utf8.h"
 #include "push.pb-c.h"
 #include "router/push_build.h"
@@ -259,12 +260,12 @@ static enum push_error read_message(struct push *push, const Herald__V1__Push *f
     return error != PUSH_ERROR_NONE ? error : read_options(push, from);
 }
 
-/* protobuf-c makes one small allocation for each string; the message is short-lived, so the default allocator does. */
+/* protobuf-c makes one small allocation for each string; the message is short-lived, so they come from malloc(). */
 enum push_error push_read_proto(struct push *push, const uint8_t *bytes, size_t len, const struct push_limits *limits)
 {
     if (!is_clean(&push_level, bytes, bytes + len))
         return PUSH_ERROR_PROTOBUF;
-    Herald__V1__Push *from = herald__v1__push__unpack(NULL, len, bytes);
+    Herald__V1__Push *from = herald__v1__push__unpack(memory_protobuf(), len, bytes);
     if (!from)
         return PUSH_ERROR_PROTOBUF;
     enum push_error error = read_message(push, from, limits);

@@ -71,7 +71,8 @@ static struct ws_codec *codec_new(size_t message_max)
     codec->magic = CODEC_MAGIC;
     codec->message_max = message_max;
     buf_init(&codec->body);
-    CHECK(wslay_frame_context_init(&codec->frames, &callbacks, codec) == 0);
+    if (wslay_frame_context_init(&codec->frames, &callbacks, codec) != 0)
+        check_failed("memory", __FILE__, __LINE__); /* the only reason it has */
     return codec;
 }
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/daemon.h"
+#include "common/memory.h"
 #include "registry/ctl/command.h"
 
 static enum status refuse(const char *why)
@@ -65,6 +66,7 @@ int main(int argc, char **argv)
 {
     struct arguments arguments;
     struct buf why;
+    memory_init();
     buf_init(&why);
     (void)signal(SIGPIPE, SIG_IGN);
     enum err err = arguments_parse(argc, argv, &arguments, &why);
