@@ -44,6 +44,7 @@ class World:
         assert self.fleet.wait_open(30), "not all clients could connect"
         assert self.wait_for(lambda: all(self.stage.store.knows_devices(*pair) for pair in self.devices.items())), \
             "Redis does not know all devices"
+        assert self.wait_for(self.stage.is_shared_out), "not every router has partitions"
         threading.Thread(target=self._watch_devices, daemon=True).start()
         self.traffic = Traffic(self.ledger, address, self.devices, self.args.rate, self.args.seed)
         self.traffic.start()
