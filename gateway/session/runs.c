@@ -1,5 +1,15 @@
 #include "gateway/session/runs.h"
 
+#include <stdlib.h>
+
+#include "common/check.h"
+
+struct runs {
+    uint64_t run[RUNS_KEPT]; /* the last used first; 0: none */
+    uint32_t next[RUNS_KEPT];
+    bool is_recent;
+};
+
 static int find(const struct runs *runs, uint64_t run)
 {
     int i = 0;
@@ -10,19 +20,41 @@ static int find(const struct runs *runs, uint64_t run)
 
 bool runs_may_take(const struct runs *runs, uint64_t run, uint32_t index)
 {
-    int i = find(runs, run);
-    return run == 0 || index == 0 || (i < RUNS_KEPT && runs->next[i] == index);
+    if (run == 0 || index == 0)
+        return true;
+    int i = runs ? find(runs, run) : RUNS_KEPT;
+    return i < RUNS_KEPT && runs->next[i] == index;
 }
 
-void runs_took(struct runs *runs, uint64_t run, uint32_t index)
+void runs_took(struct runs **runs_p, uint64_t run, uint32_t index)
 {
-    int i = find(runs, run);
     if (run == 0)
         return;
+    if (!*runs_p)
+        *runs_p = xcalloc(1, sizeof **runs_p);
+    struct runs *runs = *runs_p;
+    int i = find(runs, run);
     for (i = i < RUNS_KEPT ? i : RUNS_KEPT - 1; i > 0; i--) {
         runs->run[i] = runs->run[i - 1];
         runs->next[i] = runs->next[i - 1];
     }
     runs->run[0] = run;
     runs->next[0] = index + 1;
+    runs->is_recent = true;
+}
+
+void runs_age(struct runs **runs)
+{
+    if (!*runs)
+        return;
+    if (!(*runs)->is_recent)
+        runs_free(runs);
+    else
+        (*runs)->is_recent = false;
+}
+
+void runs_free(struct runs **runs)
+{
+    free(*runs);
+    *runs = NULL;
 }

@@ -15,14 +15,14 @@ enum {
                      refused, and so stays right */
 };
 
-/* Embedded in each session; all zero: none. */
-struct runs {
-    uint64_t run[RUNS_KEPT]; /* the last used first; 0: none */
-    uint32_t next[RUNS_KEPT];
-};
+/* NULL: none, as in most sessions most of the time. */
+struct runs;
 
 /* run 0: of a router that does not number. */
 bool runs_may_take(const struct runs *runs, uint64_t run, uint32_t index);
-void runs_took(struct runs *runs, uint64_t run, uint32_t index);
+void runs_took(struct runs **runs, uint64_t run, uint32_t index);
+/* Frees it when nothing was taken since the last call: to be called much less often than a run is long. */
+void runs_age(struct runs **runs);
+void runs_free(struct runs **runs);
 
 #endif

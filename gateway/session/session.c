@@ -119,7 +119,7 @@ static void push_durable(struct session *s, struct push_frame *frame, const stru
 {
     if (s->drain) {
         refuse(s, receipt, REFUSAL_DRAINING);
-    } else if (!runs_may_take(&s->runs, to->run, to->run_index)) {
+    } else if (!runs_may_take(s->runs, to->run, to->run_index)) {
         refuse(s, receipt, REFUSAL_GAP);
     } else if (!has_room(s)) {
         bool is_window = count_unacked(s) >= (uint64_t)s->sessions->settings.ack_window;

@@ -48,7 +48,7 @@ struct session {
     struct unacked *unacked;    /* NULL while nothing is */
     struct drain *drain;        /* NULL while live */
     struct backlog *backlog;    /* pushes that the connection does not take now; NULL while it does */
-    struct runs runs;           /* taken live */
+    struct runs *runs;          /* taken live; NULL when that is long ago */
     uint64_t seq;               /* the last one given */
     uint64_t begun_ms;          /* by the loop's clock */
     uint64_t since_ms;          /* by Redis' clock, at the first registration; 0 before */

@@ -192,6 +192,7 @@ static void free_dead(void *arg)
     for (struct session *s; (s = sessions->dead);) {
         sessions->dead = s->next;
         s->magic = 0;
+        runs_free(&s->runs);
         free(s);
     }
 }

@@ -31,15 +31,14 @@ struct conn *conn_new(struct conns *conns, int fd, const char *peer)
 {
     struct conn *c = slab_get(conns->slab);
     c->magic = CONN_MAGIC;
-    c->fd = fd;
+    poll_member_init(&c->socket, fd);
     c->conns = conns;
     c->id = ++conns->last_id;
     c->heard_ms = c->sent_ms = loop_now_ms(conns->loop);
     c->until_ms = c->heard_ms + (uint64_t)conns->settings->head_timeout_ms;
     set_peer(c, peer);
     wheel_entry_init(&c->deadline);
-    loop_fd_init(conns->loop, &c->watch, fd, conn_on_ready, c);
-    loop_fd_want(&c->watch, LOOP_READ);
+    poll_set_want(conns->sockets, &c->socket, LOOP_READ);
     c->state = CONN_HEAD;
     list_push(&conns->states[CONN_HEAD], &c->link);
     metric_set_labelled(METRIC_WS_CONNECTIONS, CONN_HEAD, ++conns->counts[CONN_HEAD]);

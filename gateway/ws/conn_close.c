@@ -89,7 +89,7 @@ void conn_closing_drained(struct conn *c)
         /* Closing at once could reset the connection, and with it take away the answer that was just written: so end
          * our side, and wait for the peer to end his, or for the deadline. */
         c->is_shut = true;
-        (void)shutdown(c->fd, SHUT_WR);
+        (void)shutdown(c->socket.fd, SHUT_WR);
     }
 }
 
@@ -100,9 +100,9 @@ void conn_gone(struct conn *c, enum close_reason reason)
         return;
     if (c->state != CONN_CLOSING)
         c->reason = (uint8_t)reason;
-    loop_fd_release(&c->watch);
-    close(c->fd);
-    c->fd = -1;
+    poll_set_release(conns->sockets, &c->socket);
+    close(c->socket.fd);
+    c->socket.fd = -1;
     if (c->state == CONN_HEAD)
         conn_head_release(c);
     else if (c->codec)

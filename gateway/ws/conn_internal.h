@@ -7,6 +7,7 @@
 
 #include "common/buf.h"
 #include "common/list.h"
+#include "common/poll_set.h"
 #include "common/slab.h"
 #include "common/wheel.h"
 #include "gateway/ws/conn.h"
@@ -25,11 +26,10 @@ enum {
 /* One for each connection, so every byte counts: nothing here that only a busy connection needs. */
 struct conn {
     uint32_t magic;
-    int fd;
+    struct poll_member socket; /* fd -1: closed */
     struct conns *conns;
     struct list link; /* on conns->states[state] */
     struct wheel_entry deadline;
-    struct loop_fd watch;
     uint64_t id;
     void *owner;
     union {
@@ -50,7 +50,7 @@ struct conn {
     bool is_told : 1; /* closed() was called */
     struct in6_addr peer;
 };
-_Static_assert(sizeof(struct conn) <= 288, "a million of them are idle: think twice");
+_Static_assert(sizeof(struct conn) <= 152, "a million of them are idle: think twice");
 
 struct fate {
     struct conn *conn;
@@ -66,6 +66,7 @@ struct fates {
 struct conns {
     uint32_t magic;
     struct loop *loop;
+    struct poll_set *sockets;
     const struct conn_settings *settings;
     const struct conn_events *events;
     void *arg;
@@ -129,7 +130,7 @@ void conn_head_release(struct conn *c);
 
 /* --- conn_io.c: reading and writing */
 
-loop_fd_fn conn_on_ready;
+poll_set_fn conn_on_ready;
 void conn_frames_input(struct conn *c, const char *bytes, size_t len);
 /* Writes what is queued as far as the kernel takes it. False: the connection is broken. */
 bool conn_write(struct conn *c);

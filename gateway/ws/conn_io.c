@@ -108,13 +108,13 @@ static void on_eof(struct conn *c)
         return;
     }
     c->is_eof = true; /* a peer that only shut down its side still gets its answer */
-    loop_fd_want(&c->watch, LOOP_WRITE);
+    poll_set_want(c->conns->sockets, &c->socket, LOOP_WRITE);
 }
 
 static void read_some(struct conn *c)
 {
     struct conns *conns = c->conns;
-    ssize_t n = recv(c->fd, conns->receive, sizeof(conns->receive), 0);
+    ssize_t n = recv(c->socket.fd, conns->receive, sizeof(conns->receive), 0);
     if (n < 0) {
         if (errno != EAGAIN && errno != EINTR)
             conn_gone(c, CLOSE_LOST);
@@ -141,7 +141,7 @@ static void block(struct conn *c)
     metric_add(METRIC_WS_WRITE_BLOCKED, 1);
     c->outq->is_blocked = true;
     list_remove(&c->outq->dirty);
-    loop_fd_want(&c->watch, c->is_eof ? LOOP_WRITE : LOOP_READ | LOOP_WRITE);
+    poll_set_want(c->conns->sockets, &c->socket, c->is_eof ? LOOP_WRITE : LOOP_READ | LOOP_WRITE);
     conn_arm(c);
 }
 
@@ -158,7 +158,7 @@ bool conn_write(struct conn *c)
         size_t bytes;
         struct msghdr msg = {.msg_iov = pieces};
         msg.msg_iovlen = (size_t)outq_gather(c->outq, pieces, PIECES_MAX, &bytes);
-        ssize_t n = sendmsg(c->fd, &msg, MSG_NOSIGNAL);
+        ssize_t n = sendmsg(c->socket.fd, &msg, MSG_NOSIGNAL);
         metric_add(METRIC_WS_WRITES, 1);
         if (n < 0 && errno == EINTR)
             continue;
@@ -190,18 +190,17 @@ void conn_flush(struct conn *c)
         return;
     outq_put(conns->outqs, &c->outq);
     if (was_blocked && !c->is_eof)
-        loop_fd_want(&c->watch, LOOP_READ);
+        poll_set_want(conns->sockets, &c->socket, LOOP_READ);
     if (was_blocked && c->is_upgraded)
         conn_add_room(c);
     if (c->state == CONN_CLOSING)
         conn_closing_drained(c);
 }
 
-void conn_on_ready(int fd, short events, void *arg)
+void conn_on_ready(struct poll_member *socket, int events)
 {
-    struct conn *c = arg;
+    struct conn *c = container_of(socket, struct conn, socket);
     MAGIC_CHECK(c, CONN_MAGIC);
-    (void)fd;
     if ((events & LOOP_WRITE) && c->outq)
         conn_flush(c);
     if ((events & LOOP_READ) && c->state != CONN_GONE)

@@ -155,6 +155,7 @@ struct conns *conns_new(struct loop *loop, const struct conn_settings *settings,
     conns->wheel_timer = loop_timer_new(loop, on_tick, conns);
     loop_timer_start(conns->wheel_timer, WHEEL_TICK_MS, WHEEL_TICK_MS);
     conns->accept_timer = loop_timer_new(loop, resume_accepting, conns);
+    conns->sockets = poll_set_new(loop, conn_on_ready);
     conns->slab = slab_new("conn", sizeof(struct conn));
     conns->outqs = outq_pool_new();
     conns->codecs = ws_codec_pool_new((size_t)settings->message_max);
@@ -207,6 +208,7 @@ void conns_free(struct conns **conns_p)
     loop_timer_free(&conns->wheel_timer);
     loop_timer_free(&conns->accept_timer);
     wheel_free(&conns->wheel);
+    poll_set_free(&conns->sockets);
     slab_free(&conns->slab);
     outq_pool_free(&conns->outqs);
     ws_codec_pool_free(&conns->codecs);
