@@ -236,12 +236,12 @@ static bool pending_results(void)
     struct pendings *pendings = pendings_new(count_result, &told);
     acked.kind = HERALD__V1__RESULT_KIND__RESULT_ACKED;
     for (uint32_t i = 0; i < 2000; i++) {
-        all[i] = pending_new(pendings, NULL, i, 1, false);
+        all[i] = pending_new(pendings, NULL, i, 1, false, 0);
         pending_seal(all[i], 1);
     }
     TRIAL(pendings_count(pendings) == 2000);
     for (uint32_t i = 0; i < 2000; i++)
-        pending_report(all[i], &acked);
+        pending_report(all[i], &acked, 0);
     TRIAL(told == 2000 && pendings_count(pendings) == 0);
     pendings_free(&pendings);
     return true;

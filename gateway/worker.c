@@ -241,7 +241,7 @@ static bool start_link(struct worker *w)
     else
         net_advertise(settings->inbox.listen, settings->node, inbox_port(w->inbox), w->endpoint, sizeof w->endpoint);
     w->peers = peers_new(w->loop, w->bus, &settings->peers, w->instance, w->start->generation, w->endpoint);
-    w->returns = returns_new();
+    w->returns = returns_new(w->loop);
     w->upstream = upstream_new(w->loop, w->peers, &settings->upstream);
     return true;
 }

@@ -305,6 +305,9 @@ static void attempt_succeeded(struct dispatch *d, struct slot *slot, const Heral
     if (outcome.device.len == 0)
         outcome.device = e->waiter.device;
     outcome.instance = lanes_name(d->lanes, slot->instance);
+    const uint64_t sent_ms = inflight_sent_ms(d->inflight, slot);
+    outcome.hops = &(struct outcome_hops){(uint32_t)(sent_ms - e->record->consumed_ms), result->gateway_ms,
+                                          result->client_ms};
     if (is_durable && e->record->push.is_once)
         withdraw_others(d, e, slot);
     leave(d, e, &outcome);

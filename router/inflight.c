@@ -98,6 +98,11 @@ void inflight_put(struct inflight *inflight, struct slot *slot)
     list_push_front(&inflight->free, &slot->due_link); /* the warm one first */
 }
 
+uint64_t inflight_sent_ms(const struct inflight *inflight, const struct slot *slot)
+{
+    return slot->due_ms - inflight->limits.wait_ms[slot->class];
+}
+
 struct slot *inflight_due(struct inflight *inflight, uint64_t now_ms)
 {
     for (int i = 0; i < INFLIGHT_CLASS_COUNT; i++) {

@@ -49,6 +49,8 @@ struct slot *inflight_get(struct inflight *inflight, enum inflight_class class, 
 /* The slot with that name if it is still in that use, else NULL. Any numbers are allowed: they come from the network.
  */
 struct slot *inflight_find(struct inflight *inflight, uint32_t index, uint32_t generation);
+/* When inflight_get() was called for it. */
+uint64_t inflight_sent_ms(const struct inflight *inflight, const struct slot *slot);
 /* Off all its lists and back. */
 void inflight_put(struct inflight *inflight, struct slot *slot);
 /* A slot whose deadline has passed, for the caller to put back; NULL when there is none. */

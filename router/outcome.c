@@ -169,6 +169,25 @@ static void add_number(struct buf *json, const char *name, uint64_t value)
     buf_add_uint(json, value);
 }
 
+/* "kafkaMs" is the only one between the clocks of two machines, and so never negative. */
+static void add_hops(struct outcome_log *log, const struct outcome *outcome, int64_t now_ms)
+{
+    const struct record *record = outcome->record;
+    const struct outcome_hops *hops = outcome->hops;
+    if (!record || outcome->timestamp_ms <= 0)
+        return;
+    int64_t read_ms = now_ms - (int64_t)(loop_now_ms(log->loop) - record->consumed_ms);
+    buf_add_str(&log->json, ",\"hops\":{\"kafkaMs\":");
+    buf_add_uint(&log->json, read_ms > outcome->timestamp_ms ? (uint64_t)(read_ms - outcome->timestamp_ms) : 0);
+    if (hops) {
+        add_number(&log->json, "routerMs", hops->router_ms);
+        add_number(&log->json, "gatewayMs", hops->gateway_ms);
+    }
+    if (hops && outcome->kind == OUTCOME_ACKED)
+        add_number(&log->json, "clientMs", hops->client_ms);
+    buf_add_char(&log->json, '}');
+}
+
 /* Members that do not apply are left out. */
 static void build(struct outcome_log *log, const struct outcome *outcome)
 {
@@ -187,6 +206,7 @@ static void build(struct outcome_log *log, const struct outcome *outcome)
     int64_t now_ms = (int64_t)loop_wall_ms(log->loop);
     if (outcome->timestamp_ms > 0) /* clocks of two machines: never negative */
         add_number(json, "latencyMs", now_ms > outcome->timestamp_ms ? (uint64_t)(now_ms - outcome->timestamp_ms) : 0);
+    add_hops(log, outcome, now_ms);
     add_str(json, "router", log->router, strlen(log->router));
     if (outcome->instance)
         add_str(json, "instance", outcome->instance, strlen(outcome->instance));

@@ -39,17 +39,25 @@ extern const char *const outcome_labels[];
 
 struct record;
 
+/* How long each part of the way took, in ms, as far as it is known by one clock. */
+struct outcome_hops {
+    uint32_t router_ms;  /* from reading the record until its lane had it */
+    uint32_t gateway_ms; /* from there (another machine, from its coming in) until the kernel had it */
+    uint32_t client_ms;  /* from there until it was acknowledged */
+};
+
 /* Everything is borrowed for the call. */
 struct outcome {
     enum outcome_kind kind;
     const char *reason; /* short and constant ("offline", "slow" ...); NULL: none */
     struct push_str id, user, device;
-    uint64_t seq;          /* of an acknowledged durable message; 0: none */
-    int64_t timestamp_ms;  /* of the record; latencyMs counts from here to now; 0: unknown */
-    const char *instance;  /* that reported it; NULL: none */
-    const char *source;    /* "topic/partition/offset": record->source */
-    struct record *record; /* held until Kafka has it; NULL: a later one, which nothing can be held for */
-    bool is_wanted;        /* the record asked (push.is_outcome_wanted) */
+    uint64_t seq;                    /* of an acknowledged durable message; 0: none */
+    int64_t timestamp_ms;            /* of the record; latencyMs counts from here to now; 0: unknown */
+    const char *instance;            /* that reported it; NULL: none */
+    const char *source;              /* "topic/partition/offset": record->source */
+    struct record *record;           /* held until Kafka has it; NULL: a later one, which nothing can be held for */
+    const struct outcome_hops *hops; /* of what was delivered live; NULL: none */
+    bool is_wanted;                  /* the record asked (push.is_outcome_wanted) */
     bool
         is_later; /* what became of a message that had its outcome `stored`: no part of the balance, not counted here */
 };

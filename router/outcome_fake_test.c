@@ -97,6 +97,30 @@ static void record_waits_for_its_outcome(void **state)
     assert_int_equal(window(), 0);
 }
 
+static void hops_are_told(void **state)
+{
+    (void)state;
+    connect_user(2, 0);
+    struct record *record = accept("\"to\":{\"user\":\"u2\"},\"content\":1,\"outcome\":true");
+    record->kafka.timestamp_ms -= 5;
+    loop_fake_advance(t.loop, 20); /* before Redis says where the user is */
+    settle_all();
+    assert_int_equal(t.arrived[0], 1);
+    loop_fake_advance(t.loop, 90);
+    Herald__V1__Result result = HERALD__V1__RESULT__INIT;
+    result.slot = t.inbox[0][0].slot;
+    result.slot_generation = t.inbox[0][0].slot_generation;
+    result.kind = HERALD__V1__RESULT_KIND__RESULT_ACKED;
+    result.gateway_ms = 3;
+    result.client_ms = 80;
+    dispatch_result(t.d, lanes_number(dispatch_lanes(t.d), gateway_name(0), 3), &result);
+    assert_int_equal(fake_kafka.count, 1);
+    assert_non_null(strstr(fake_kafka.sent[0].value, "\"latencyMs\":115,\"hops\":{\"kafkaMs\":5,\"routerMs\":20,"
+                                                     "\"gatewayMs\":3,\"clientMs\":80},\"router\""));
+    (void)accept_wanted(); /* not live: there is no more to say than when it was read */
+    assert_non_null(strstr(fake_kafka.sent[1].value, "\"hops\":{\"kafkaMs\":0},"));
+}
+
 static void unwanted_outcome_holds_nothing(void **state)
 {
     (void)state;
@@ -273,6 +297,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(record_waits_for_its_outcome),
+        TEST(hops_are_told),
         TEST(unwanted_outcome_holds_nothing),
         TEST(failed_outcome_is_published_again),
         TEST(outcome_waits_for_room),

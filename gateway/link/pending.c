@@ -15,7 +15,7 @@ struct pendings {
 
 struct pending {
     uint32_t magic;
-    uint32_t slot, slot_generation;
+    uint32_t slot, slot_generation, received_ms;
     uint32_t expected, reported, written;
     bool is_broadcast, is_sealed, is_told;
     uint8_t failure; /* Herald__V1__ResultKind; UNKNOWN: none yet */
@@ -48,7 +48,7 @@ uint32_t pendings_count(const struct pendings *pendings)
 }
 
 struct pending *pending_new(struct pendings *pendings, void *owner, uint32_t slot, uint32_t slot_generation,
-                            bool is_broadcast)
+                            bool is_broadcast, uint32_t now_ms)
 {
     struct pending *p = slab_get(pendings->slab);
     p->magic = PENDING_MAGIC;
@@ -57,6 +57,7 @@ struct pending *pending_new(struct pendings *pendings, void *owner, uint32_t slo
     p->slot = slot;
     p->slot_generation = slot_generation;
     p->is_broadcast = is_broadcast;
+    p->received_ms = now_ms;
     p->reason = "";
     return p;
 }
@@ -75,8 +76,17 @@ static void tell(struct pending *p, Herald__V1__ResultKind kind, const Herald__V
         result.reason = report->reason;
         result.device = report->device;
         result.seq = report->seq;
+        result.gateway_ms = report->gateway_ms;
+        result.client_ms = report->client_ms;
     }
     p->pendings->fn(p->pendings->arg, p->owner, &result);
+}
+
+static void tell_success(struct pending *p, const Herald__V1__Result *report, uint32_t took_ms)
+{
+    Herald__V1__Result timed = *report;
+    timed.gateway_ms = took_ms > report->client_ms ? took_ms - report->client_ms : 0;
+    tell(p, report->kind, &timed);
 }
 
 static void tell_failure(struct pending *p)
@@ -99,7 +109,7 @@ static void end_if_complete(struct pending *p)
     slab_put(p->pendings->slab, p);
 }
 
-void pending_report(struct pending *p, const Herald__V1__Result *report)
+void pending_report(struct pending *p, const Herald__V1__Result *report, uint32_t now_ms)
 {
     MAGIC_CHECK(p, PENDING_MAGIC);
     p->reported++;
@@ -107,7 +117,7 @@ void pending_report(struct pending *p, const Herald__V1__Result *report)
         report->kind == HERALD__V1__RESULT_KIND__RESULT_WRITTEN) {
         p->written++;
         if (!p->is_broadcast)
-            tell(p, report->kind, report);
+            tell_success(p, report, now_ms - p->received_ms);
     } else if (p->failure != HERALD__V1__RESULT_KIND__RESULT_REFUSED) {
         p->failure = (uint8_t)report->kind;
         p->reason = report->reason;

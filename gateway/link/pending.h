@@ -27,10 +27,12 @@ struct pendings *pendings_new(pending_fn *fn, void *arg);
 void pendings_free(struct pendings **pendings);
 uint32_t pendings_count(const struct pendings *pendings);
 
+/* now_ms: of a clock that may wrap around. */
 struct pending *pending_new(struct pendings *pendings, void *owner, uint32_t slot, uint32_t slot_generation,
-                            bool is_broadcast);
-/* One session's report; at most as many as are sealed. `reason` must be a constant text. */
-void pending_report(struct pending *p, const Herald__V1__Result *report);
+                            bool is_broadcast, uint32_t now_ms);
+/* One session's report; at most as many as are sealed. `reason` must be a constant text. The time until now that was
+ * not the client's (report->client_ms) was the gateway's. */
+void pending_report(struct pending *p, const Herald__V1__Result *report, uint32_t now_ms);
 /* So many sessions report, those before this call included. 0: nobody is here. The pending is freed when all have, and
  * may be so by the end of this call. */
 void pending_seal(struct pending *p, uint32_t session_count);

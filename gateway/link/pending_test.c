@@ -53,7 +53,7 @@ static int teardown(void **state)
 
 static struct pending *expect(bool is_broadcast)
 {
-    return pending_new(pendings, &pendings, 3, 9, is_broadcast);
+    return pending_new(pendings, &pendings, 3, 9, is_broadcast, UINT32_MAX - 9);
 }
 
 static void report(struct pending *p, Herald__V1__ResultKind kind, const char *reason, const char *device)
@@ -63,7 +63,7 @@ static void report(struct pending *p, Herald__V1__ResultKind kind, const char *r
     result.reason = (char *)reason;
     result.device = (char *)device;
     result.seq = kind == ACKED ? 5 : 0;
-    pending_report(p, &result);
+    pending_report(p, &result, 20); /* 30 ms after: the clock has wrapped around */
 }
 
 static void nobody(void **state)
@@ -86,6 +86,33 @@ static void first_ack_counts(void **state)
     assert_int_equal(told.last.kind, ACKED);
     assert_string_equal(told.device, "web");
     assert_int_equal(told.last.seq, 5);
+}
+
+/* What was not the client's time was the gateway's; of the first that acknowledged. */
+static void time_is_shared_out(void **state)
+{
+    struct pending *p = expect(false);
+    Herald__V1__Result result = HERALD__V1__RESULT__INIT;
+    (void)state;
+    pending_seal(p, 2);
+    result.kind = ACKED;
+    result.client_ms = 25;
+    pending_report(p, &result, 20);
+    assert_int_equal(told.last.gateway_ms, 5);
+    assert_int_equal(told.last.client_ms, 25);
+    pending_report(p, &result, 1000);
+}
+
+static void time_is_never_negative(void **state)
+{
+    struct pending *p = expect(false);
+    Herald__V1__Result result = HERALD__V1__RESULT__INIT;
+    (void)state;
+    pending_seal(p, 1);
+    result.kind = ACKED;
+    result.client_ms = 31;
+    pending_report(p, &result, 20);
+    assert_int_equal(told.last.gateway_ms, 0);
 }
 
 static void all_must_fail(void **state)
@@ -149,6 +176,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         test(nobody),
         test(first_ack_counts),
+        test(time_is_shared_out),
+        test(time_is_never_negative),
         test(all_must_fail),
         test(refused_at_once),
         test(volatile_written_once),

@@ -6,6 +6,7 @@
 #include "gateway/metrics.h"
 
 struct returns {
+    struct loop *loop;
     struct pendings *pendings;
 };
 
@@ -20,9 +21,10 @@ static void send_result(void *arg, void *owner, const Herald__V1__Result *result
     peer_unref(&peer);
 }
 
-struct returns *returns_new(void)
+struct returns *returns_new(struct loop *loop)
 {
     struct returns *returns = xcalloc(1, sizeof *returns);
+    returns->loop = loop;
     returns->pendings = pendings_new(send_result, returns);
     return returns;
 }
@@ -40,7 +42,7 @@ struct pending *returns_expect(struct returns *returns, struct peer *peer, const
                                bool is_broadcast)
 {
     struct pending *p = pending_new(returns->pendings, peer_ref(peer), target->slot, target->slot_generation,
-                                    is_broadcast);
+                                    is_broadcast, (uint32_t)loop_now_ms(returns->loop));
     metric_set(METRIC_PENDING, pendings_count(returns->pendings));
     return p;
 }
@@ -52,6 +54,7 @@ void returns_report(struct returns *returns, void *receipt, const struct session
     report.reason = (char *)result->reason;
     report.device = (char *)result->device;
     report.seq = result->seq;
-    pending_report(receipt, &report);
+    report.client_ms = result->client_ms;
+    pending_report(receipt, &report, (uint32_t)loop_now_ms(returns->loop));
     metric_set(METRIC_PENDING, pendings_count(returns->pendings));
 }

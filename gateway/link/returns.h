@@ -11,7 +11,7 @@
 
 struct returns;
 
-struct returns *returns_new(void);
+struct returns *returns_new(struct loop *loop);
 /* Sessions must have reported everything. */
 void returns_free(struct returns **returns);
 /* A target to be reported on: the receipt for the sessions. Then pending_seal(). */

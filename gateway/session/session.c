@@ -171,6 +171,12 @@ struct acking {
     struct box_acks boxes;
 };
 
+/* How long the client took, by the clock that wraps around. */
+static uint32_t client_ms(const struct session *s, const struct unacked_entry *entry)
+{
+    return entry->written_ms ? (uint32_t)loop_now_ms(s->sessions->loop) - entry->written_ms : 0;
+}
+
 static void acked(void *arg, uint64_t seq, const struct unacked_entry *entry)
 {
     struct acking *acking = arg;
@@ -180,10 +186,12 @@ static void acked(void *arg, uint64_t seq, const struct unacked_entry *entry)
         entry->letter->seq = seq;
         box_acks_add(&acking->boxes, entry->origin, entry->letter, LETTER_ACKED);
     } else {
-        session_report(
-            s, entry->receipt,
-            &(struct session_result){
-                .kind = HERALD__V1__RESULT_KIND__RESULT_ACKED, .reason = "", .device = s->device, .seq = seq});
+        session_report(s, entry->receipt,
+                       &(struct session_result){.kind = HERALD__V1__RESULT_KIND__RESULT_ACKED,
+                                                .reason = "",
+                                                .device = s->device,
+                                                .seq = seq,
+                                                .client_ms = client_ms(s, entry)});
     }
     if (entry->cancel) {
         box_acks_flush(&acking->boxes); /* before the siblings', so that it is this one's acknowledgement that counts */
@@ -218,7 +226,7 @@ void session_ack_id(struct session *s, const char *id, size_t len)
 void session_fate(struct session *s, uint64_t seq, enum err fate)
 {
     if (fate == ERR_OK) {
-        unacked_mark_written(s->unacked, seq);
+        unacked_mark_written(s->unacked, seq, (uint32_t)loop_now_ms(s->sessions->loop));
         drain_continue(s);
     } else if (fate == ERR_CLOSED) {
         session_end(s, false); /* it is closing: what is unacknowledged cannot be any more */

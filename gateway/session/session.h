@@ -74,6 +74,7 @@ struct session_result {
     const char *reason; /* of REFUSED, a constant text; else "" */
     const char *device; /* of ACKED; else "" */
     uint64_t seq;       /* of ACKED */
+    uint32_t client_ms; /* of ACKED: since the kernel had it */
 };
 
 /* Attaches it to its user and its connection, which goes OPEN. The route is the caller's business. */

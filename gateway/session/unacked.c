@@ -62,24 +62,26 @@ size_t unacked_unwritten(const struct unacked *ring)
     return ring ? ring->unwritten : 0;
 }
 
-static void mark_written(struct unacked *ring, struct unacked_entry *entry)
+static void mark_written(struct unacked *ring, struct unacked_entry *entry, uint32_t now_ms)
 {
-    if (!entry->is_written)
-        ring->unwritten -= entry->len;
+    if (entry->is_written)
+        return;
+    ring->unwritten -= entry->len;
     entry->is_written = true;
+    entry->written_ms = now_ms;
 }
 
-void unacked_mark_written(struct unacked *ring, uint64_t seq)
+void unacked_mark_written(struct unacked *ring, uint64_t seq, uint32_t now_ms)
 {
     if (ring && seq >= ring->first_seq && seq - ring->first_seq < ring->count)
-        mark_written(ring, entry_at(ring, (uint32_t)(seq - ring->first_seq)));
+        mark_written(ring, entry_at(ring, (uint32_t)(seq - ring->first_seq)), now_ms);
 }
 
 /* Done for whoever asked, and out of the sum of unwritten bytes. */
 static uint32_t finish(struct unacked *ring, uint32_t i, unacked_fn *fn, void *arg)
 {
     struct unacked_entry *entry = entry_at(ring, i);
-    mark_written(ring, entry);
+    mark_written(ring, entry, 0);
     if (entry->is_done)
         return 0;
     entry->is_done = true;

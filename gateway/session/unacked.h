@@ -25,7 +25,10 @@ struct unacked_entry {
         struct letter *letter; /* BOX; whoever takes the entry out owns it */
     };
     struct message *cancel; /* of a message with `once`: the frame that takes it back, a reference; else NULL */
-    uint32_t len;           /* bytes of the frame */
+    union {
+        uint32_t len;        /* bytes of the frame, until it is written */
+        uint32_t written_ms; /* then: when that was, as unacked_mark_written() said; 0: not known */
+    };
     uint8_t origin;
     bool is_written; /* handed to the kernel */
     bool is_done;    /* acknowledged by id, behind an older one that is not */
@@ -40,7 +43,7 @@ uint32_t unacked_count(const struct unacked *ring);
 /* Bytes of frames that the kernel has not taken yet. */
 size_t unacked_unwritten(const struct unacked *ring);
 /* No-op when it is not (any more) in the ring. */
-void unacked_mark_written(struct unacked *ring, uint64_t seq);
+void unacked_mark_written(struct unacked *ring, uint64_t seq, uint32_t now_ms);
 
 /* These take entries out, call fn for each that was not done before, and free the ring when it is empty.
  * fn must not touch the ring. They return how often they called it. */

@@ -8,6 +8,7 @@
 struct seen {
     uint64_t seqs[600];
     void *receipts[600];
+    uint32_t written_ms[600];
     unsigned count;
 };
 
@@ -15,6 +16,7 @@ static void note(void *arg, uint64_t seq, const struct unacked_entry *entry)
 {
     struct seen *seen = arg;
     seen->seqs[seen->count] = seq;
+    seen->written_ms[seen->count] = entry->written_ms;
     seen->receipts[seen->count++] = entry->receipt;
 }
 
@@ -100,17 +102,19 @@ static void unwritten_bytes(void **state)
     add(&ring, 1, 1, 100);
     add(&ring, 2, 2, 50);
     assert_int_equal(unacked_unwritten(ring), 150);
-    unacked_mark_written(ring, 1);
-    unacked_mark_written(ring, 1);
-    unacked_mark_written(ring, 3);
-    unacked_mark_written(ring, 0);
+    unacked_mark_written(ring, 1, 70);
+    unacked_mark_written(ring, 1, 71); /* it was before */
+    unacked_mark_written(ring, 3, 70);
+    unacked_mark_written(ring, 0, 70);
     assert_int_equal(unacked_unwritten(ring), 50);
     add(&ring, 3, 3, 7);
     unacked_ack_through(&ring, 2, note, &seen); /* acknowledged is written, whatever came first */
     assert_int_equal(unacked_unwritten(ring), 7);
+    assert_int_equal(seen.written_ms[0], 70);
+    assert_int_equal(seen.written_ms[1], 0); /* nobody said when */
     unacked_take_all(&ring, note, &seen);
     assert_int_equal(unacked_unwritten(ring), 0);
-    unacked_mark_written(ring, 3);
+    unacked_mark_written(ring, 3, 70);
 }
 
 int main(void)

@@ -1,6 +1,7 @@
 """No outcome goes missing: Kafka away for longer than its producer tries, a router that dies with outcomes in its hands."""
 
 import signal
+import time
 
 import pytest
 
@@ -51,6 +52,29 @@ def test_kafka_is_away_for_longer_than_the_producer_tries(hasty, user):
     assert metrics(router)["herald_router_outcomes_unpublished_total"] == 0
     after = hasty.push({"user": names[0]}, "goes on", outcome=True)
     outcomes.wait_json(lambda o: o["id"] == after, timeout=60)
+
+
+def test_hops(world, user):
+    """Where the time went: here the client takes it."""
+    outcomes, name, other = world.tail("herald.outcome"), user(), user()
+    client = world.connect(name, "phone", ack=False)
+    world.connect(other)
+    sent = world.push({"user": name}, outcome=True)
+    seq, begun = client.push(sent)["seq"], time.monotonic()
+    for i in range(20):  # something that takes a while, but not until the ack wait
+        again = world.push({"user": other}, i, outcome=True)
+        outcomes.wait_json(lambda o, i=again: o["id"] == i)
+    took_ms = (time.monotonic() - begun) * 1000
+    client.send(type="ack", seq=seq)
+    got = outcomes.wait_json(lambda o: o["id"] == sent)[0]
+    hops = got["hops"]
+    assert got["outcome"] == "acked" and set(hops) == {"kafkaMs", "routerMs", "gatewayMs", "clientMs"}
+    assert took_ms - 5 <= hops["clientMs"] <= got["latencyMs"] + 5
+    assert sum(hops.values()) <= got["latencyMs"] + 10  # each is cut to whole milliseconds of a loop turn
+    volatile = world.push({"user": other}, outcome=True, **{"class": "volatile"})
+    assert set(outcomes.wait_json(lambda o: o["id"] == volatile)[0]["hops"]) == {"kafkaMs", "routerMs", "gatewayMs"}
+    stored = world.push({"user": user()}, outcome=True)
+    assert set(outcomes.wait_json(lambda o: o["id"] == stored)[0]["hops"]) == {"kafkaMs"}
 
 
 @pytest.fixture
