@@ -37,15 +37,15 @@ gateway_SRCS += $(addprefix gateway/link/, fence.c inbox.c box_fates.c peers.c r
 gateway_SRCS += $(addprefix gateway/ws/, utf8.c frame.c accept_key.c http_status.c http_head.c query.c origin.c upgrade.c \
     ws_codec.c outq.c conn.c conn_close.c conn_http.c conn_io.c conn_fate.c conns.c)
 
-router_SRCS := $(addprefix router/, \
-    main.c settings.c metrics.c router.c dispatch.c ledger.c spill.c flow.c inflight.c route.c resolver.c lookup.c tracking.c lanes.c lane.c envelope.c pokes.c \
-    delivery.c mailbox.c results.c upstream.c dedup.c tenure.c dispatch_gauges.c)
-router_SRCS += $(addprefix router/, audit.c audit_report.c canary.c handover.c offline.c)
-router_SRCS += $(addprefix router/, each.c fanout.c lane_queue.c collapse.c)
-
-router_SRCS += $(addprefix router/, \
-    push.c push_json.c push_proto.c tracker.c source.c partition.c record.c sender.c deadletter.c \
-    outcome.c)
+router_SRCS := $(addprefix router/, main.c router.c settings.c metrics.c)
+router_SRCS += $(addprefix router/record/, push.c push_json.c push_proto.c record.c delivery.c sender.c deadletter.c canary.c)
+router_SRCS += $(addprefix router/source/, source.c partition.c tracker.c tenure.c)
+router_SRCS += $(addprefix router/outcome/, outcome.c audit.c audit_report.c)
+router_SRCS += $(addprefix router/route/, resolver.c lookup.c tracking.c route.c)
+router_SRCS += $(addprefix router/flow/, flow.c inflight.c ledger.c dedup.c each.c collapse.c)
+router_SRCS += $(addprefix router/link/, lanes.c lane.c lane_queue.c envelope.c pokes.c results.c upstream.c)
+router_SRCS += $(addprefix router/box/, mailbox.c spill.c handover.c offline.c)
+router_SRCS += $(addprefix router/dispatch/, dispatch.c dispatch_gauges.c fanout.c)
 
 registry_SRCS := $(addprefix registry/, \
     main.c registry.c settings.c metrics.c roster.c watcher.c claim.c leader.c publisher.c presence.c lookup.c record.c \
@@ -60,7 +60,7 @@ bench_SRCS := $(addprefix bench/, load.c load_conn.c load_run.c)
 devbroker_SRCS := deploy/local/kafka_devbroker.c
 
 # name_test.c files, each a program of its own: linked with all of common and the daemon's own sources but main.c
-TESTS := $(wildcard common/*_test.c gateway/*_test.c gateway/*/*_test.c router/*_test.c registry/*_test.c registry/ctl/*_test.c)
+TESTS := $(wildcard common/*_test.c gateway/*_test.c gateway/*/*_test.c router/*_test.c router/*/*_test.c registry/*_test.c registry/ctl/*_test.c)
 
 PROTOS := link lease push client
 

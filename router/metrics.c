@@ -1,7 +1,7 @@
 #include "router/metrics.h"
 
-#include "router/entry.h"
-#include "router/upstream.h"
+#include "router/flow/entry.h"
+#include "router/link/upstream.h"
 
 #include <string.h>
 

@@ -3,7 +3,7 @@
 #define HERALD_ROUTER_METRICS_H
 
 #include "common/metric.h"
-#include "router/source_metrics.h"
+#include "router/source/source_metrics.h"
 
 #define ROUTER_METRIC_LIST(X)                                                                                          \
     X(TARGETS, METRIC_COUNTER, "herald_router_targets_total", "Targets of records that could be addressed.", NULL,     \

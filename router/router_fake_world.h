@@ -14,9 +14,9 @@
 #include "common/bus.h"
 #include "common/loop_fake.h"
 #include "common/metric.h"
-#include "router/dispatch.h"
+#include "router/dispatch/dispatch.h"
 #include "router/metrics.h"
-#include "router/record.h"
+#include "router/record/record.h"
 #include "router/router_fake_redis.h"
 
 enum { GATEWAYS = 4, INBOX = 4096, RECORDS = 4000, BASE_REFS = 1000, ACK_WAIT = 5000, DELIVERIES_MAX = 64 };

@@ -9,8 +9,8 @@
 #include "common/option.h"
 #include "common/priority.h"
 #include "common/redis.h"
-#include "router/handover.h"
-#include "router/source_options.h"
+#include "router/box/handover.h"
+#include "router/source/source_options.h"
 
 struct router_settings {
     struct daemon_settings daemon;
