@@ -45,7 +45,8 @@ router_SRCS += $(addprefix router/route/, resolver.c lookup.c tracking.c route.c
 router_SRCS += $(addprefix router/flow/, flow.c inflight.c ledger.c dedup.c each.c collapse.c)
 router_SRCS += $(addprefix router/link/, lanes.c lane.c lane_queue.c envelope.c pokes.c results.c upstream.c)
 router_SRCS += $(addprefix router/box/, mailbox.c spill.c handover.c offline.c)
-router_SRCS += $(addprefix router/dispatch/, dispatch.c dispatch_gauges.c fanout.c)
+router_SRCS += $(addprefix router/dispatch/, dispatch.c dispatch_gauges.c fanout.c fate.c attempt.c volatile.c \
+    durable.c verdict.c)
 
 registry_SRCS := $(addprefix registry/, \
     main.c registry.c settings.c metrics.c roster.c watcher.c claim.c leader.c publisher.c presence.c lookup.c record.c \
