@@ -16,7 +16,7 @@ static struct entry *entry_of(struct each_item *item)
 static void start(struct dispatch *d, struct entry *e)
 {
     const struct push *push = &e->record->push;
-    bool may_wait = push->to == PUSH_TO_EACH || (push->to == PUSH_TO_DEVICE && push->is_durable);
+    bool may_wait = push->to == PUSH_TO_EACH || push->is_durable;
     if (!may_wait || !each_take(d->each, &e->each, &e->waiter, push->to == PUSH_TO_EACH))
         dispatch_start(d, e);
 }

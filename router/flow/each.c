@@ -93,6 +93,8 @@ static void wait_for_devices(struct each *each, struct each_item *item)
 
 bool each_take(struct each *each, struct each_item *item, struct resolver_waiter *waiter, bool is_each)
 {
+    if (!is_each && table_count(each->queues) == 0)
+        return false;
     struct each_queue *queue = table_find(each->queues, waiter->user.at, waiter->user.len);
     const struct route *route = is_each && !queue ? resolver_find_known(each->resolver, waiter->user) : NULL;
     item->waiter = waiter;

@@ -1,7 +1,8 @@
 /*
  * Pushes with "devices":"each": one target becomes one for each device of the user that is known. That the devices are
- * known may take a look-up; what comes meanwhile for single devices of the same user waits behind it, in order: it
- * would overtake the copy for that device else. A user without known devices keeps the one target: the user's mailbox.
+ * known may take a look-up; what durable comes meanwhile for the same user or a device of it waits behind it, in order:
+ * it would overtake the copy for that device else. A user without known devices keeps the one target: the user's
+ * mailbox, where the mark of a later record of the same partition would hide it for good.
  */
 #ifndef HERALD_ROUTER_FLOW_EACH_H
 #define HERALD_ROUTER_FLOW_EACH_H

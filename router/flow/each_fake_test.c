@@ -88,6 +88,25 @@ static void test_nothing_overtakes_the_look_up(void **state)
     assert_string_equal(fake_device_boxes.items[2], "tv:m4");
 }
 
+/* Where no device is known it is one for the user's mailbox, whose marks would hide what comes behind a newer one. */
+static void test_nothing_for_the_user_overtakes_it(void **state)
+{
+    (void)state;
+    connect_user(1, 0);
+    accept("\"to\":{\"user\":\"u1\"},\"content\":1"); /* its route is known, its devices are not */
+    settle_all();
+    answer(0, &t.inbox[0][0], HERALD__V1__RESULT_KIND__RESULT_ACKED);
+    accept("\"to\":{\"user\":\"u1\",\"devices\":\"each\"},\"content\":1");
+    disconnect_user(1);
+    accept("\"to\":{\"user\":\"u1\"},\"content\":1");
+    accept("\"to\":{\"users\":[\"u1\",\"u2\"]},\"content\":1");
+    settle_all();
+    assert_int_equal(fake_users[1].box_count, 3);
+    assert_string_equal(fake_users[1].box[0], "m1");
+    assert_string_equal(fake_users[1].box[1], "m2");
+    assert_string_equal(fake_users[1].box[2], "m3");
+}
+
 /* The first of those that wait expires: the others go on. */
 static void test_the_one_in_front_ends_early(void **state)
 {
@@ -131,6 +150,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_nobody_known_is_the_users_mailbox, setup, teardown),
         cmocka_unit_test_setup_teardown(test_volatile_each, setup, teardown),
         cmocka_unit_test_setup_teardown(test_nothing_overtakes_the_look_up, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_nothing_for_the_user_overtakes_it, setup, teardown),
         cmocka_unit_test_setup_teardown(test_the_one_in_front_ends_early, setup, teardown),
         cmocka_unit_test_setup_teardown(test_the_end, setup, teardown),
     };
