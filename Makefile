@@ -92,7 +92,7 @@ BENCH_PROGRAMS := $(O)/herald-load $(O)/herald-floor
 # intermediate files stay
 .SECONDARY:
 
-.PHONY: all deps run test check live chaos chaos-long model lint format asan bench docs install clean programs
+.PHONY: all deps run test check live chaos chaos-long judge-test model lint format asan bench docs install clean programs
 all: programs
 programs: $(PROGRAMS)
 
@@ -160,9 +160,12 @@ live: programs
 # chaos-long may go on for hours; in the background: setsid make chaos-long SEED=7 CHAOS="--dir build/chaos-7" >build/chaos-7.log 2>&1 &
 SEED ?= 1
 FAULTS ?= 30
-chaos: programs
+judge-test:
+	build/venv/bin/python -m pytest tests/chaos -q
+
+chaos: programs judge-test
 	HERALD_PROGRAMS=$(CURDIR)/$(O) build/venv/bin/python tests/chaos/run.py --seed $(SEED) --faults $(FAULTS) $(CHAOS)
-chaos-long: programs
+chaos-long: programs judge-test
 	HERALD_PROGRAMS=$(CURDIR)/$(O) build/venv/bin/python tests/chaos/run.py --seed $(SEED) --faults $(or $(CHAOS_LONG),1000) --checkpoint 40 \
 	    --overlap 6 --alone 0.2 $(CHAOS)
 

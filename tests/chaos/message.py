@@ -78,7 +78,7 @@ class Message:
         """One at least for each of its records."""
         told = {o.get("offset") for o in self.outcomes}
         if self.copies and self.copies.is_loose:
-            told |= {o.get("offset") for o in self.copies.outcomes}
+            told |= {o.get("offset") for told in (self.copies.outcomes, *(m.outcomes for m in self.copies.all)) for o in told}
         return len(told) >= sum(r.position is not None for r in self.records)
 
     def __str__(self):
