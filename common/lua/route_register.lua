@@ -1,9 +1,12 @@
 -- A session opens, or registers again after Redis lost its route.
 -- KEYS: herald:route:{user}, herald:devices:{user}, herald:box:{user}, herald:box:{user}:<device>
--- ARGV: device, instance, generation, connection, since, route ttl in ms, devices ttl in ms
+-- ARGV: device, instance, generation, connection, since, route ttl in ms, devices ttl in ms [, what this clock showed
+--       when the session began, as far as that is certain; "0" or absent: not known]
 -- since "0": a session that begins now, Redis gives the time. "-<ms>": never registered either, but it began that long
---       ago (Redis was away), so one that began after it wins. Else the time it was given before.
--- Reply: [since, entries in both boxes, 1 owner | 0 not]. Not the owner: a newer session of this device is there;
+--       ago (Redis was away), so one that began after it wins. Else the time it was given before. A call that took long
+--       to get here (Redis stood still) counts from when the session began, too; one that did not is not judged by that
+--       time: the clock may have been set since it was read.
+-- Reply: [since, entries in both boxes, 1 owner | 0 not, this clock in ms]. Not the owner: a newer session of this device is there;
 --        nothing was written, since is the newer one's, and the caller closes with 4409.
 -- Route value: "<instance> <generation> <connection> <since in ms>". An older session of this device that is
 -- overwritten is told: PUBLISH herald:kick:<its instance> "<user>\n<device>\n<its connection> <its generation>".
@@ -12,10 +15,14 @@
 -- because box_append reads the route in one step with its append: whichever of the two comes second sees the first, so
 -- no entry is left behind in a box that the session believes to be empty.
 local DEVICES_MAX = 64
+local LATE_MS = 250
 
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
-local since = tonumber(ARGV[5])
+local since, began = tonumber(ARGV[5]), tonumber(ARGV[8] or '0')
+if since <= 0 and began > 0 and now + since - began > LATE_MS then
+    since = began - now
+end
 local instance, generation, connection, other_since
 local value = redis.call('HGET', KEYS[1], ARGV[1])
 if value then
@@ -32,7 +39,7 @@ else
         since = now + since
     end
     if is_other and tonumber(other_since) > since then
-        return {tonumber(other_since), 0, 0}
+        return {tonumber(other_since), 0, 0, now}
     end
 end
 redis.call('HSET', KEYS[1], ARGV[1],
@@ -57,4 +64,4 @@ if redis.call('HLEN', KEYS[2]) > DEVICES_MAX then
     end
     redis.call('HDEL', KEYS[2], oldest)
 end
-return {since, redis.call('XLEN', KEYS[3]) + redis.call('XLEN', KEYS[4]), 1}
+return {since, redis.call('XLEN', KEYS[3]) + redis.call('XLEN', KEYS[4]), 1, now}

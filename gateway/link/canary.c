@@ -71,7 +71,7 @@ static void on_registered(void *arg, enum err err, const struct redis_reply *rep
     struct canary *c = arg;
     MAGIC_CHECK(c, CANARY_MAGIC);
     c->is_registering = false;
-    if (err || redis_reply_count(reply) != 3 || redis_reply_int(redis_reply_at(reply, 2)) != 1)
+    if (err || redis_reply_count(reply) < 3 || redis_reply_int(redis_reply_at(reply, 2)) != 1)
         return; /* at the next tick again */
     c->since_ms = (uint64_t)redis_reply_int(redis_reply_at(reply, 0));
     if (redis_reply_int(redis_reply_at(reply, 1)) > 0)

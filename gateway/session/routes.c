@@ -12,6 +12,7 @@
 #include "gateway/session/command.h"
 #include "gateway/session/drain.h"
 #include "gateway/session/goodbyes.h"
+#include "gateway/session/redis_clock.h"
 #include "gateway/session/sessions.h"
 
 enum { WHEEL_TICK_MS = 200, RETRY_MS = 2000, CHANNEL_MAX = 160 };
@@ -20,6 +21,7 @@ struct routes {
     struct sessions *sessions;
     struct wheel *wheel; /* session.refresh: when to refresh, or to register */
     struct goodbyes *goodbyes;
+    struct redis_clock *clock;
     struct redis *kicks; /* subscribed to herald:kick:<instance> */
 };
 
@@ -79,10 +81,25 @@ static void lost(struct session *s)
 /* --- registration ----------------------------------------------------------------------------------------------------
  */
 
+/* Redis has a session that it takes for the newer one. Not so when that one began before this one can have begun,
+ * counted back from the answer: then Redis' clock was not what it was believed to be (it was set). */
+static bool is_mistaken(struct session *s, const struct redis_reply *reply)
+{
+    int64_t other_ms = redis_reply_int(redis_reply_at(reply, 0)), now_ms = redis_reply_int(redis_reply_at(reply, 3));
+    int64_t age_ms = (int64_t)(loop_now_ms(s->sessions->loop) - s->begun_ms);
+    if (s->since_ms > 0 || other_ms >= now_ms - age_ms)
+        return false;
+    redis_clock_correct(s->sessions->routes->clock, now_ms);
+    return true;
+}
+
 static void registered(struct session *s, const struct redis_reply *reply)
 {
     if (redis_reply_int(redis_reply_at(reply, 2)) != 1) {
-        lost(s);
+        if (is_mistaken(s, reply))
+            routes_register(s);
+        else
+            lost(s);
         return;
     }
     metric_add_labelled(METRIC_ROUTES, ROUTE_EVENT_REGISTERED, 1);
@@ -106,7 +123,7 @@ static void on_registered(void *arg, enum err err, const struct redis_reply *rep
     MAGIC_CHECK(s, SESSION_MAGIC);
     if (s->state == SESSION_ENDED)
         log_debug("session ended while it registered", F_STR("device", s->device));
-    else if (err == ERR_OK && redis_reply_count(reply) == 3)
+    else if (err == ERR_OK && redis_reply_count(reply) == 4)
         registered(s, reply);
     else
         not_registered(s);
@@ -119,6 +136,7 @@ void routes_register(struct session *s)
     if (conn_state(s->conn) == CONN_CLOSING)
         return; /* session_end() is to come: it must not take the place of one that lives */
     begin(&command, s);
+    command_add_int(&command, redis_clock_at(s->sessions->routes->clock, s->begun_ms));
     session_ref(s);
     enum err err = redis_script(s->sessions->redis, REDIS_SCRIPT_ROUTE_REGISTER, on_registered, s, 4, command.count,
                                 command.words, command.lens);
@@ -180,6 +198,7 @@ void routes_renew_all(struct routes *routes)
 {
     struct sessions *sessions = routes->sessions;
     size_t cursor = 0;
+    redis_clock_tick(routes->clock); /* before the first of them asks what it shows */
     for (struct user *user; (user = users_next(sessions->users, &cursor));)
         for (struct session *s = user->sessions; s; s = s->next) {
             s->is_registered = false;
@@ -187,10 +206,16 @@ void routes_renew_all(struct routes *routes)
         }
 }
 
+void routes_redis_lost(struct routes *routes)
+{
+    redis_clock_lost(routes->clock);
+}
+
 void routes_tick(struct routes *routes, uint64_t now_ms)
 {
     wheel_advance(routes->wheel, now_ms);
     goodbyes_tick(routes->goodbyes);
+    redis_clock_tick(routes->clock);
 }
 
 /* --- removal ---------------------------------------------------------------------------------------------------------
@@ -244,6 +269,7 @@ struct routes *routes_new(struct sessions *sessions, const struct redis_options 
     routes->sessions = sessions;
     routes->goodbyes = goodbyes_new(sessions->redis, sessions->instance, sessions->generation,
                                     (uint32_t)sessions->settings.removals_max);
+    routes->clock = redis_clock_new(sessions->loop, sessions->redis);
     routes->wheel = wheel_new(WHEEL_TICK_MS, loop_now_ms(sessions->loop), on_due, routes);
     routes->kicks = redis_new(sessions->loop, options, "kicks", on_kicks_state, routes);
     snprintf(channel, sizeof channel, "herald:kick:%s", sessions->instance);
@@ -258,6 +284,7 @@ void routes_free(struct routes **routes)
     redis_free(&(*routes)->kicks);
     wheel_free(&(*routes)->wheel);
     goodbyes_free(&(*routes)->goodbyes);
+    redis_clock_free(&(*routes)->clock);
     free(*routes);
     *routes = NULL;
 }

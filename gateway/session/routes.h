@@ -22,6 +22,8 @@ void routes_register(struct session *s);
 void routes_forget(struct session *s, bool is_removal);
 /* Redis came back or was emptied: everyone registers again. */
 void routes_renew_all(struct routes *routes);
+/* The connection to it is gone. */
+void routes_redis_lost(struct routes *routes);
 void routes_tick(struct routes *routes, uint64_t now_ms);
 
 #endif

@@ -176,6 +176,8 @@ void sessions_redis_state(struct sessions *sessions, bool is_up)
 {
     if (is_up)
         register_again(sessions, "redis is back");
+    else
+        routes_redis_lost(sessions->routes);
 }
 
 void sessions_redis_emptied(struct sessions *sessions)

@@ -80,6 +80,11 @@ class Holding:
             while not any(way.held and (marker or self.marker) in way.held for way in self.ways):
                 assert self.changed.wait(deadline - time.monotonic()), f"nothing held after {timeout} s"
 
+    def count(self, text):
+        """How often clients have said that, of late."""
+        with self.changed:
+            return sum(way.seen.count(text) for way in self.ways)
+
     def held(self):
         with self.changed:
             return b"".join(way.held or b"" for way in self.ways)
