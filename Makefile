@@ -137,6 +137,9 @@ TEST_PROGRAMS := $(TESTS:%.c=$(O)/%)
 daemon_objs = $(filter-out %/main.o, $($(1)_SRCS:%.c=$(O)/%.o))
 $(O)/gateway/%_test: $(O)/gateway/%_test.o $(call daemon_objs,gateway) $(O)/libherald.a
 	$(CC) $(LDFLAGS) -o $@ $(if $(findstring _fake_test,$@),$(O)/common/loop_fake.o) $^ $(LIBS) -lcmocka
+# those of sessions play the part of the connections
+$(O)/gateway/session/%_fake_test: $(O)/gateway/session/%_fake_test.o $(filter-out $(O)/gateway/ws/conn%.o $(O)/gateway/worker.o $(O)/gateway/master.o,$(call daemon_objs,gateway)) $(O)/libherald.a
+	$(CC) $(LDFLAGS) -o $@ $(O)/common/loop_fake.o $^ $(LIBS) -lcmocka
 $(O)/router/%_test: $(O)/router/%_test.o $(call daemon_objs,router) $(O)/libherald.a
 	$(CC) $(LDFLAGS) -o $@ $(if $(findstring _fake_test,$@),$(O)/common/loop_fake.o) $^ $(LIBS) -lcmocka
 $(O)/registry/ctl/%_test: $(O)/registry/ctl/%_test.o $(call daemon_objs,ctl) $(O)/libherald.a
