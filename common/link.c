@@ -16,6 +16,7 @@ enum {
     TAG_BOX_FATES = 12,
     TAG_WITHDRAWALS = 13,
     TAG_CANARIES = 14,
+    TAG_BOX_FATE_RESULTS = 15,
     START_BYTES = 4096
 };
 
@@ -101,6 +102,11 @@ void link_put_canary(struct link_out *out, const Herald__V1__CanaryRequest *requ
 void link_put_box_fate(struct link_out *out, const Herald__V1__BoxFate *fate)
 {
     put(out, TAG_BOX_FATES, &fate->base);
+}
+
+void link_put_box_fate_result(struct link_out *out, const Herald__V1__BoxFateResult *result)
+{
+    put(out, TAG_BOX_FATE_RESULTS, &result->base);
 }
 
 char *link_take(struct link_out *out, size_t *len_r)

@@ -36,6 +36,7 @@ void link_put_upstream(struct link_out *out, const Herald__V1__Upstream *upstrea
 void link_put_upstream_result(struct link_out *out, const Herald__V1__UpstreamResult *result);
 void link_put_canary(struct link_out *out, const Herald__V1__CanaryRequest *request);
 void link_put_box_fate(struct link_out *out, const Herald__V1__BoxFate *fate);
+void link_put_box_fate_result(struct link_out *out, const Herald__V1__BoxFateResult *result);
 /* The envelope, malloc()ed, owned by the caller; NULL when nothing was put in. The link_out is empty afterwards. */
 char *link_take(struct link_out *out, size_t *len_r);
 

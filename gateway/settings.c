@@ -89,6 +89,8 @@ const struct option gateway_options[] = {
      "deadlines."},
     {"link", "return_hwm", OPTION_INT, AT(peers.hwm), "10000", 1, 1000000, NULL,
      "Envelopes to one router that may wait to be sent; what is more is lost, and covered by its deadlines."},
+    {"link", "box_fates_max", OPTION_INT, AT(box_fates_max), "16384", 1, 1000000, NULL,
+     "Ends of mailbox entries that routers have not answered for, in each worker; more are counted as lost."},
     {"upstream", "timeout", OPTION_DURATION, AT(upstream.timeout_ms), "5s", 100, 600000, NULL,
      "A client's message that no router has answered for so long is answered with 503."},
     {"upstream", "requests_max", OPTION_INT, AT(upstream.requests_max), "10000", 1, 1000000, NULL,

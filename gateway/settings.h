@@ -32,6 +32,7 @@ struct gateway_settings {
     struct inbox_settings inbox;
     struct peers_settings peers;
     struct upstream_settings upstream;
+    int64_t box_fates_max;
     struct canary_settings canary;
     struct redis_options redis;
 };

@@ -41,6 +41,7 @@ struct worker {
     struct peers *peers;
     struct returns *returns;
     struct upstream *upstream;
+    struct box_fates *box_fates;
     struct auth *auth;
     struct canary *canary;
     struct sessions *sessions;
@@ -73,7 +74,7 @@ static void on_letter(void *arg, const char *user, const char *device, const str
 {
     struct worker *w = arg;
     MAGIC_CHECK(w, WORKER_MAGIC);
-    box_fates_send(w->peers, user, device, letter);
+    box_fates_tell(w->box_fates, user, device, letter);
 }
 
 static const struct session_events session_events = {on_result, on_upstream, on_letter};
@@ -243,6 +244,7 @@ static bool start_link(struct worker *w)
     w->peers = peers_new(w->loop, w->bus, &settings->peers, w->instance, w->start->generation, w->endpoint);
     w->returns = returns_new(w->loop);
     w->upstream = upstream_new(w->loop, w->peers, &settings->upstream);
+    w->box_fates = box_fates_new(w->loop, w->peers, (uint32_t)settings->box_fates_max);
     return true;
 }
 
@@ -260,7 +262,7 @@ static void start_sessions(struct worker *w)
         .arg = w,
     });
     w->canary = canary_new(w->loop, w->redis, w->peers, &w->settings->canary, w->instance, w->start->generation);
-    inbox_start(w->inbox, w->peers, w->returns, w->upstream, w->sessions, w->canary);
+    inbox_start(w->inbox, w->peers, w->returns, w->upstream, w->box_fates, w->sessions, w->canary);
     w->conns = conns_new(w->loop, &w->settings->conn, &sessions_conn_events, w->sessions);
 }
 
@@ -307,6 +309,7 @@ static void free_parts(struct worker *w)
     lease_free(&w->lease);
     redis_free(&w->redis);
     upstream_free(&w->upstream);
+    box_fates_free(&w->box_fates);
     inbox_free(&w->inbox);
     canary_free(&w->canary);
     sessions_free(&w->sessions);

@@ -70,6 +70,13 @@ static void on_release(void *arg, struct record *record)
     ledger_release(dispatch_ledger(router->dispatch), record);
 }
 
+static void on_answer(void *arg, const struct outcome_teller *teller, bool is_taken)
+{
+    struct router *router = arg;
+    MAGIC_CHECK(router, ROUTER_MAGIC);
+    lanes_box_fate_result(dispatch_lanes(router->dispatch), teller->number, teller->generation, teller->fate, is_taken);
+}
+
 static void on_full(void *arg)
 {
     struct router *router = arg;
@@ -191,10 +198,11 @@ static void on_canary(void *arg, const Herald__V1__CanaryRequest *request)
         canary_produce(router->producer, router->settings->source.topic, request);
 }
 
-static void on_box_fate(void *arg, uint32_t number, const Herald__V1__BoxFate *fate)
+static void on_box_fate(void *arg, uint32_t number, uint64_t generation, const Herald__V1__BoxFate *fate)
 {
     struct router *router = arg;
-    outcome_report_late(router->outcomes, lanes_name(dispatch_lanes(router->dispatch), number), fate);
+    const struct outcome_teller teller = {number, generation, fate->number};
+    outcome_report_late(router->outcomes, lanes_name(dispatch_lanes(router->dispatch), number), &teller, fate);
 }
 
 static void on_joined(void *arg, struct member *m)
@@ -327,7 +335,7 @@ static enum err make_kafka_side(struct router *router)
                                                 .dead = on_dead};
     static const struct tenures_events tenure_events = {on_generation_asked, on_committed_asked, on_begun, on_lost,
                                                         on_stuck};
-    static const struct outcome_events outcome_events = {on_hold, on_release};
+    static const struct outcome_events outcome_events = {on_hold, on_release, on_answer};
     const struct router_settings *s = router->settings;
     enum err err = kafka_producer_new(router->loop, &s->kafka, &router->producer);
     if (err)

@@ -18,6 +18,7 @@ struct inbox {
     struct peers *peers; /* NULL until started */
     struct returns *returns;
     struct upstream *upstream;
+    struct box_fates *box_fates;
     struct sessions *sessions;
     struct canary *canary;
     struct push_frame frame;
@@ -109,6 +110,8 @@ static void take(struct inbox *inbox, const Herald__V1__Envelope *e)
         sessions_withdraw(inbox->sessions, e->withdrawals[i]->user, e->withdrawals[i]->id);
     for (size_t i = 0; i < e->n_upstream_results; i++)
         upstream_answered(inbox->upstream, e->upstream_results[i]);
+    for (size_t i = 0; i < e->n_box_fate_results; i++)
+        box_fates_answered(inbox->box_fates, e->box_fate_results[i]);
 }
 
 static void on_envelope(void *arg, const void *bytes, size_t len)
@@ -162,12 +165,13 @@ uint16_t inbox_port(const struct inbox *inbox)
 }
 
 void inbox_start(struct inbox *inbox, struct peers *peers, struct returns *returns, struct upstream *upstream,
-                 struct sessions *sessions, struct canary *canary)
+                 struct box_fates *box_fates, struct sessions *sessions, struct canary *canary)
 {
     inbox->canary = canary;
     inbox->peers = peers;
     inbox->returns = returns;
     inbox->upstream = upstream;
+    inbox->box_fates = box_fates;
     inbox->sessions = sessions;
 }
 

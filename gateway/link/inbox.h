@@ -8,6 +8,7 @@
 #include "gateway/link/canary.h"
 #include "gateway/link/peers.h"
 #include "gateway/link/returns.h"
+#include "gateway/link/box_fates.h"
 #include "gateway/link/upstream.h"
 #include "gateway/session/sessions.h"
 
@@ -31,7 +32,7 @@ enum err inbox_new(const struct inbox_parts *parts, const struct inbox_settings 
                    struct inbox **inbox_r) MUST_CHECK;
 uint16_t inbox_port(const struct inbox *inbox);
 void inbox_start(struct inbox *inbox, struct peers *peers, struct returns *returns, struct upstream *upstream,
-                 struct sessions *sessions, struct canary *canary);
+                 struct box_fates *box_fates, struct sessions *sessions, struct canary *canary);
 void inbox_free(struct inbox **inbox);
 
 #endif

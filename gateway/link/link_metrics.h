@@ -63,6 +63,10 @@ extern const char *const result_kind_names[], *const link_refusal_names[], *cons
       "Ends of mailbox entries (acknowledged, expired) told to routers.", NULL, NULL)                                  \
     X(BOX_FATES_LOST, METRIC_COUNTER, "herald_gateway_box_fates_lost_total",                                           \
       "Ends of mailbox entries that no router could be told: their late outcomes are missing.", NULL, NULL)            \
+    X(BOX_FATES_PENDING, METRIC_GAUGE, "herald_gateway_box_fates_pending",                                             \
+      "Ends of mailbox entries that no router has answered for yet.", NULL, NULL)                                      \
+    X(BOX_FATES_AGAIN, METRIC_COUNTER, "herald_gateway_box_fates_again_total",                                         \
+      "Ends of mailbox entries that have to be told again: their router is gone, or takes no more.", NULL, NULL)       \
     X(UPSTREAMS, METRIC_COUNTER, "herald_gateway_upstream_total", "Messages of clients to the business.", "outcome",   \
       upstream_outcome_names)                                                                                          \
     X(CANARIES, METRIC_COUNTER, "herald_gateway_canaries_total", "Messages of the worker to itself, through Kafka.",   \

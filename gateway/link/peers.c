@@ -23,7 +23,7 @@ enum {
 struct peer {
     uint32_t magic;
     uint32_t refs;
-    bool is_gone, is_connected;
+    bool is_gone, is_connected, answers_fates;
     struct list link; /* peers.list */
     struct peers *peers;
     char *name, *endpoint;
@@ -100,6 +100,16 @@ void peer_unref(struct peer **peer)
     free(p->name);
     free(p->endpoint);
     free(p);
+}
+
+bool peer_answers_fates(const struct peer *peer)
+{
+    return peer->answers_fates;
+}
+
+bool peer_is_gone(const struct peer *peer)
+{
+    return peer->is_gone;
 }
 
 static void drop(struct peer *peer, const char *why)
@@ -295,6 +305,7 @@ enum err peers_hello(struct peers *peers, const char *name, uint64_t generation,
         peer = peers_named(peers, name);
     }
     peer->heard_ms = loop_now_ms(peers->loop);
+    peer->answers_fates = hello->answers_fates;
     answer(peer, hello);
     return ERR_OK;
 }

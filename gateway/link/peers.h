@@ -47,6 +47,10 @@ struct peer *peers_pick(struct peers *peers, const char *key, size_t len);
 /* Sends what was collected; else it happens at the end of the turn. */
 void peers_flush(struct peers *peers);
 
+/* It answers box fates. */
+bool peer_answers_fates(const struct peer *peer);
+/* Nothing comes from it any more. */
+bool peer_is_gone(const struct peer *peer);
 /* A reference keeps the memory, not the connection. */
 struct peer *peer_ref(struct peer *peer);
 void peer_unref(struct peer **peer);

@@ -73,6 +73,7 @@ void envelope_put_hello(struct envelope *envelope, const char *endpoint)
     Herald__V1__Hello hello = HERALD__V1__HELLO__INIT;
     hello.endpoint = (char *)(uintptr_t)endpoint;
     hello.sent_us = clock_wall_us();
+    hello.answers_fates = true;
     envelope_pack(envelope);
     link_put_hello(&envelope->out, &hello);
 }
@@ -115,4 +116,13 @@ char *envelope_take(struct envelope *envelope, size_t *len_r)
 {
     envelope_pack(envelope);
     return link_take(&envelope->out, len_r);
+}
+
+void envelope_put_box_fate_result(struct envelope *envelope, uint64_t fate, bool is_taken)
+{
+    Herald__V1__BoxFateResult result = HERALD__V1__BOX_FATE_RESULT__INIT;
+    result.number = fate;
+    result.taken = is_taken;
+    envelope_pack(envelope);
+    link_put_box_fate_result(&envelope->out, &result);
 }

@@ -35,6 +35,7 @@ void envelope_put_hello(struct envelope *envelope, const char *endpoint);
 void envelope_put_poke(struct envelope *envelope, struct push_str user, struct push_str device);
 void envelope_put_withdrawal(struct envelope *envelope, struct push_str user, struct push_str id);
 void envelope_put_upstream_result(struct envelope *envelope, uint64_t request, uint32_t code);
+void envelope_put_box_fate_result(struct envelope *envelope, uint64_t fate, bool is_taken);
 /* Bytes packed so far. */
 size_t envelope_len(const struct envelope *envelope);
 /* For the caller to free; NULL: nothing is in it. */

@@ -136,6 +136,15 @@ void lanes_upstream_result(struct lanes *lanes, uint32_t number, uint64_t genera
     lane_mark_dirty(lane);
 }
 
+void lanes_box_fate_result(struct lanes *lanes, uint32_t number, uint64_t generation, uint64_t fate, bool is_taken)
+{
+    struct lane *lane = lanes->all[number];
+    if (!lane_is_reachable(lane, generation))
+        return;
+    envelope_put_box_fate_result(&lane->envelope, fate, is_taken);
+    lane_mark_dirty(lane);
+}
+
 static void on_hello_time(void *arg)
 {
     struct lanes *lanes = arg;

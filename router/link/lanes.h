@@ -90,6 +90,7 @@ void lanes_poke(struct lanes *lanes, uint32_t number, uint64_t generation, struc
 /* Another device has acknowledged it first. What is queued for that lane goes before. */
 void lanes_withdraw(struct lanes *lanes, uint32_t number, struct push_str user, struct push_str id);
 void lanes_upstream_result(struct lanes *lanes, uint32_t number, uint64_t generation, uint64_t request, uint32_t code);
+void lanes_box_fate_result(struct lanes *lanes, uint32_t number, uint64_t generation, uint64_t fate, bool is_taken);
 /* Something came from that life of an instance; hello may be NULL. */
 void lanes_heard(struct lanes *lanes, uint32_t number, uint64_t generation, const Herald__V1__Hello *hello);
 /* For gauges: messages that wait for lanes. */

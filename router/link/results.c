@@ -45,7 +45,7 @@ static void on_envelope(void *arg, const void *bytes, size_t len)
     for (size_t i = 0; i < envelope->n_canaries; i++)
         results->events.canary(results->arg, envelope->canaries[i]);
     for (size_t i = 0; i < envelope->n_box_fates; i++)
-        results->events.box_fate(results->arg, number, envelope->box_fates[i]);
+        results->events.box_fate(results->arg, number, generation, envelope->box_fates[i]);
 }
 
 enum err results_new(struct bus *bus, const char *listen, uint32_t hwm, uint32_t envelope_max,

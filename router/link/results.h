@@ -15,7 +15,7 @@ struct results_events {
     void (*result)(void *arg, uint32_t number, const Herald__V1__Result *result);
     void (*upstream)(void *arg, uint32_t number, uint64_t generation, const Herald__V1__Upstream *message);
     void (*canary)(void *arg, const Herald__V1__CanaryRequest *request);
-    void (*box_fate)(void *arg, uint32_t number, const Herald__V1__BoxFate *fate);
+    void (*box_fate)(void *arg, uint32_t number, uint64_t generation, const Herald__V1__BoxFate *fate);
 };
 
 /* Binds. listen "tcp://host:port", port * : any. ERR_SYSTEM, logged. */

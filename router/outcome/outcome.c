@@ -34,7 +34,8 @@ struct posting {
     struct sending sending;
     struct outcome_log *log;
     struct record *record; /* held; NULL: a later one */
-    char *kept;            /* key and value, after a failure; until then only the producer has them */
+    struct outcome_teller teller;
+    char *kept; /* key and value, after a failure; until then only the producer has them */
     size_t key_len, len;
 };
 
@@ -93,6 +94,12 @@ static void destroy(struct outcome_log *log)
     free(log);
 }
 
+static void answer(struct outcome_log *log, const struct outcome_teller *teller, bool is_taken)
+{
+    if (teller->fate)
+        log->events.answer(log->arg, teller, is_taken);
+}
+
 static void ended(struct sending *sending, bool is_sent)
 {
     struct posting *p = posting_of(sending);
@@ -101,6 +108,8 @@ static void ended(struct sending *sending, bool is_sent)
     MAGIC_CHECK(log, OUTCOME_LOG_MAGIC);
     if (!is_sent)
         metric_add(record ? METRIC_OUTCOMES_ABANDONED : METRIC_OUTCOMES_UNPUBLISHED, 1);
+    if (is_sent)
+        answer(log, &p->teller, true);
     log->laters -= record ? 0 : 1;
     free(p->kept);
     slab_put(log->slab, p);
@@ -215,10 +224,11 @@ static void build(struct outcome_log *log, const struct outcome *outcome)
     buf_add_char(json, '}');
 }
 
-static void publish(struct outcome_log *log, const struct outcome *outcome)
+static void publish(struct outcome_log *log, const struct outcome *outcome, const struct outcome_teller *teller)
 {
     if (!outcome->record && log->laters >= log->later_max) {
-        metric_add(METRIC_OUTCOMES_UNPUBLISHED, 1);
+        answer(log, teller, false);
+        metric_add(METRIC_OUTCOMES_UNPUBLISHED, teller->fate ? 0 : 1);
         log_limited(LOG_WARN, "later outcome not published: too many wait for Kafka",
                     F_STR("outcome", outcome_label(outcome->kind)));
         return;
@@ -226,7 +236,8 @@ static void publish(struct outcome_log *log, const struct outcome *outcome)
     struct posting *p = slab_get(log->slab);
     build(log, outcome);
     log->key = outcome->user;
-    *p = (struct posting){.log = log, .record = outcome->record, .key_len = outcome->user.len, .len = log->json.len};
+    *p = (struct posting){
+        .log = log, .record = outcome->record, .teller = *teller, .key_len = outcome->user.len, .len = log->json.len};
     if (p->record)
         log->events.hold(log->arg, p->record);
     else
@@ -239,7 +250,7 @@ void outcome_report(struct outcome_log *log, const struct outcome *outcome)
     if (!outcome->is_later)
         metric_add_labelled(METRIC_OUTCOMES, outcome->kind, 1);
     if (log->publish_all || outcome->is_wanted)
-        publish(log, outcome);
+        publish(log, outcome, &(struct outcome_teller){0});
 }
 
 static struct push_str str_of(const char *text)
@@ -247,11 +258,14 @@ static struct push_str str_of(const char *text)
     return (struct push_str){text, (uint32_t)strlen(text)};
 }
 
-void outcome_report_late(struct outcome_log *log, const char *instance, const Herald__V1__BoxFate *fate)
+void outcome_report_late(struct outcome_log *log, const char *instance, const struct outcome_teller *teller,
+                         const Herald__V1__BoxFate *fate)
 {
     bool is_expired = fate->kind == HERALD__V1__BOX_FATE_KIND__BOX_FATE_EXPIRED;
-    if (!is_expired && fate->kind != HERALD__V1__BOX_FATE_KIND__BOX_FATE_ACKED)
-        return; /* of a newer gateway */
+    if (!is_expired && fate->kind != HERALD__V1__BOX_FATE_KIND__BOX_FATE_ACKED) {
+        answer(log, teller, true); /* of a newer gateway */
+        return;
+    }
     const struct outcome outcome = {.kind = is_expired ? OUTCOME_EXPIRED : OUTCOME_ACKED,
                                     .reason = "mailbox",
                                     .id = str_of(fate->id),
@@ -264,5 +278,7 @@ void outcome_report_late(struct outcome_log *log, const char *instance, const He
                                     .is_wanted = fate->outcome};
     metric_add(is_expired ? METRIC_BOX_EXPIRED : METRIC_BOX_ACKED, 1);
     if (log->publish_all || outcome.is_wanted)
-        publish(log, &outcome);
+        publish(log, &outcome, teller);
+    else
+        answer(log, teller, true);
 }

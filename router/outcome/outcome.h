@@ -69,11 +69,21 @@ struct outcome_settings {
     uint32_t later_max; /* later outcomes that Kafka does not have yet; beyond it they are counted as lost */
 };
 
+/* Who told what became of a stored message, and is to be answered. */
+struct outcome_teller {
+    uint32_t number; /* of the instance, and its life */
+    uint64_t generation;
+    uint64_t fate; /* 0: no answer */
+};
+
 struct outcome_events {
     /* The record is not finished before it is released, as often as it was held; release is never called from inside.
      * An orphan is released when its outcome has failed once more: its next owner publishes one. */
     void (*hold)(void *arg, struct record *record);
     void (*release)(void *arg, struct record *record);
+    /* Kafka has what it told, or it is not to be published; or too much waits: it is to tell it again. May be called
+     * from inside outcome_report_late(). */
+    void (*answer)(void *arg, const struct outcome_teller *teller, bool is_taken);
 };
 
 struct outcome_log;
@@ -87,6 +97,7 @@ void outcome_log_free(struct outcome_log **log);
 void outcome_report(struct outcome_log *log, const struct outcome *outcome);
 /* A second word on a target that has ended as `stored`: what became of it in the mailbox, as a gateway on that instance
  * tells. Published like an outcome, but counted by itself: it is no part of the balance. */
-void outcome_report_late(struct outcome_log *log, const char *instance, const Herald__V1__BoxFate *fate);
+void outcome_report_late(struct outcome_log *log, const char *instance, const struct outcome_teller *teller,
+                         const Herald__V1__BoxFate *fate);
 
 #endif

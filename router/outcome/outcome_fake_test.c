@@ -10,7 +10,8 @@ enum { LATER_MAX = 3, RETRY_MS = 1000 };
 static struct {
     struct kafka_producer *producer;
     struct outcome_log *log;
-    int held, released;
+    int held, released, taken, refused;
+    uint64_t last_fate;
 } w;
 
 static void on_hold(void *arg, struct record *record)
@@ -27,6 +28,16 @@ static void on_release(void *arg, struct record *record)
     ledger_release(dispatch_ledger(t.d), record);
 }
 
+static void on_answer(void *arg, const struct outcome_teller *teller, bool is_taken)
+{
+    (void)arg;
+    assert_int_equal(teller->number, 7);
+    assert_int_equal(teller->generation, 70);
+    w.last_fate = teller->fate;
+    w.taken += is_taken;
+    w.refused += !is_taken;
+}
+
 static void report(const struct outcome *outcome)
 {
     outcome_report(w.log, outcome);
@@ -34,7 +45,7 @@ static void report(const struct outcome *outcome)
 
 static int setup_log(void **state)
 {
-    static const struct outcome_events events = {on_hold, on_release};
+    static const struct outcome_events events = {on_hold, on_release, on_answer};
     const struct outcome_settings settings = {.topic = "fate", .router = "rt-r0", .later_max = LATER_MAX};
     setup(state);
     memset(&w, 0, sizeof(w));
@@ -253,12 +264,13 @@ static void later_outcomes_are_tried_again(void **state)
 {
     (void)state;
     uint64_t lost = metric_get(METRIC_OUTCOMES_UNPUBLISHED);
+    struct outcome_teller teller = {0};
     Herald__V1__BoxFate fate = HERALD__V1__BOX_FATE__INIT;
     fate.kind = HERALD__V1__BOX_FATE_KIND__BOX_FATE_ACKED;
     fate.user = (char *)(uintptr_t) "u1";
     fate.outcome = true;
     for (int i = 0; i < LATER_MAX + 2; i++)
-        outcome_report_late(w.log, "gw0", &fate);
+        outcome_report_late(w.log, "gw0", &teller, &fate);
     assert_int_equal(fake_kafka.count, LATER_MAX);
     assert_int_equal(metric_get(METRIC_OUTCOMES_UNPUBLISHED), lost + 2);
     for (int i = 0; i < LATER_MAX; i++)
@@ -268,9 +280,36 @@ static void later_outcomes_are_tried_again(void **state)
     for (int i = 0; i < LATER_MAX; i++)
         fake_kafka_answer(ERR_OK);
     assert_int_equal(metric_get(METRIC_OUTCOMES_UNPUBLISHED), lost + 2);
-    outcome_report_late(w.log, "gw0", &fate);
+    outcome_report_late(w.log, "gw0", &teller, &fate);
     assert_int_equal(fake_kafka.count, 1);
     assert_int_equal(w.held, 0);
+}
+
+/* Whoever told it keeps it until Kafka has it, or until there is nothing to publish. */
+static void teller_of_a_later_outcome_is_answered(void **state)
+{
+    (void)state;
+    struct outcome_teller teller = {7, 70, 1};
+    Herald__V1__BoxFate fate = HERALD__V1__BOX_FATE__INIT;
+    fate.kind = HERALD__V1__BOX_FATE_KIND__BOX_FATE_EXPIRED;
+    fate.outcome = true;
+    for (; teller.fate <= LATER_MAX; teller.fate++)
+        outcome_report_late(w.log, "gw0", &teller, &fate);
+    assert_int_equal(w.taken + w.refused, 0);
+    uint64_t lost = metric_get(METRIC_OUTCOMES_UNPUBLISHED);
+    outcome_report_late(w.log, "gw0", &teller, &fate); /* no room: it is told again later */
+    assert_int_equal(w.refused, 1);
+    assert_int_equal(w.last_fate, LATER_MAX + 1);
+    assert_int_equal(metric_get(METRIC_OUTCOMES_UNPUBLISHED), lost);
+    fake_kafka_answer(ERR_TIMEOUT);
+    assert_int_equal(w.taken, 0);
+    fake_kafka_answer(ERR_OK);
+    assert_int_equal(w.taken, 1);
+    assert_int_equal(w.last_fate, 2);
+    fate.outcome = false;
+    outcome_report_late(w.log, "gw0", &teller, &fate);
+    assert_int_equal(w.taken, 2);
+    assert_int_equal(w.last_fate, LATER_MAX + 1);
 }
 
 /* The end: what the producer has gets its answer before or after the log is freed. */
@@ -306,6 +345,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(outcomes_of_a_list_fill_the_window, setup_small, teardown_log),
         TEST(orphans_outcome_is_left_to_the_next_owner),
         TEST(later_outcomes_are_tried_again),
+        TEST(teller_of_a_later_outcome_is_answered),
         TEST(log_may_end_before_its_outcomes),
     };
     metric_setup(router_metrics, 1);

@@ -97,7 +97,7 @@ static void on_release(void *arg, struct record *record)
     record_done(record);
 }
 
-static const struct outcome_events holding = {on_hold, on_release};
+static const struct outcome_events holding = {on_hold, on_release, NULL};
 
 static void on_begin(void *arg, int32_t partition, int64_t first_offset)
 {

@@ -54,6 +54,28 @@ def test_kafka_is_away_for_longer_than_the_producer_tries(hasty, user):
     outcomes.wait_json(lambda o: o["id"] == after, timeout=60)
 
 
+def test_later_outcome_while_kafka_is_away_and_the_router_dies(hasty, user):
+    """Acknowledged out of the mailbox: the gateway keeps what it told until a router has had it published."""
+    outcomes, name = hasty.tail("herald.outcome"), user()
+    router, gateway = hasty.cluster.of("router")[0], hasty.cluster.of("gateway")[0]
+    sent = [hasty.push({"user": name}, i, outcome=True) for i in range(20)]
+    outcomes.wait_json(lambda o: o["outcome"] == "stored", 20, timeout=30)
+    hasty.cluster.broker.process.kill()
+    client = hasty.connect(name)
+    client.push(sent[-1])
+    wait_for(lambda: hasty.redis_cli("EXISTS", f"herald:box:{{{name}}}") == "0", 20, "the mailbox is gone")
+    wait_for(lambda: metrics(router)["herald_router_box_acked_total"] == 20, 20, "the router was told")
+    assert metrics(gateway)["herald_gateway_box_fates_pending"] == 20
+    router.process.signal(signal.SIGKILL)
+    wait_for(lambda: not router.process.is_alive(), 10, "it is dead")
+    hasty.cluster.broker.start()
+    router.start_ready()
+    got = outcomes.wait_json(lambda o: o["outcome"] == "acked" and o.get("reason") == "mailbox", 20, timeout=60)
+    assert {o["id"] for o in got} == set(sent)
+    wait_for(lambda: metrics(gateway)["herald_gateway_box_fates_pending"] == 0, 30, "the gateway was answered")
+    assert metrics(gateway)["herald_gateway_box_fates_lost_total"] == 0
+
+
 def test_hops(world, user):
     """Where the time went: here the client takes it."""
     outcomes, name, other = world.tail("herald.outcome"), user(), user()
