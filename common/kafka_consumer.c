@@ -21,7 +21,6 @@ struct kafka_consumer {
     struct loop_timer *poll_timer;     /* the group wants to be polled, also when nothing comes */
     struct loop_timer *ping_timer;     /* runs while down */
     struct loop_timer *patience_timer; /* for the topic to be created */
-    rd_kafka_message_t **batch;
     bool is_up, is_up_known;
     bool is_subscribed;
 };
@@ -96,7 +95,7 @@ static bool hand_out(struct kafka_consumer *consumer, rd_kafka_message_t *messag
         return false;
     }
     const struct kafka_part *part = kafka_group_part(&consumer->group, message->partition);
-    if (!part || !part->is_held || part->is_revoked || consumer->group.is_closing) {
+    if (!part || !part->is_held || consumer->group.is_closing) {
         rd_kafka_message_destroy(message);
         return false;
     }
@@ -120,14 +119,19 @@ static bool hand_out(struct kafka_consumer *consumer, rd_kafka_message_t *messag
     return true;
 }
 
-/* How many records the owner got. */
+/* How many records the owner got. One is taken at a time, although librdkafka can fill an array: there, records that
+ * were taken before a rebalance or a pause which is met in the same call stand beside those after it; librdkafka 2.0.2
+ * skips some of them, and swallows one when the call is ended by rd_kafka_yield(). */
 static size_t take_batch(struct kafka_consumer *consumer, rd_kafka_queue_t *queue, int wait_ms)
 {
-    ssize_t got = rd_kafka_consume_batch_queue(queue, wait_ms, consumer->batch, consumer->batch_max);
     size_t count = 0;
-    for (ssize_t i = 0; i < got; i++)
-        count += hand_out(consumer, consumer->batch[i]);
-    kafka_group_end_batch(&consumer->group);
+    for (uint32_t i = 0; i < consumer->batch_max; i++) {
+        rd_kafka_message_t *message = rd_kafka_consume_queue(queue, wait_ms);
+        if (!message)
+            break;
+        count += hand_out(consumer, message);
+        wait_ms = 0;
+    }
     return count;
 }
 
@@ -297,7 +301,6 @@ enum err kafka_consumer_new(struct loop *loop, const struct kafka_consumer_setti
     kafka_group_init(&consumer->group, loop, settings->topic, events, arg);
     consumer->group.handle = consumer->handle;
     consumer->group_id = xstrdup(settings->group);
-    consumer->batch = xcalloc(settings->batch_max, sizeof *consumer->batch);
     loop_task_init(&consumer->drain_task, drain, consumer);
     start(consumer, settings->create_partitions);
     *consumer_r = consumer;
@@ -338,7 +341,6 @@ void kafka_consumer_free(struct kafka_consumer **consumer_p)
     kafka_admin_free(&consumer->admin);
     rd_kafka_queue_destroy(consumer->queue);
     kafka_handle_destroy(consumer->handle);
-    free(consumer->batch);
     kafka_group_release(&consumer->group);
     free(consumer->group_id);
     consumer->magic = 0;

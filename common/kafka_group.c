@@ -214,8 +214,7 @@ static void assign(struct kafka_group *group, rd_kafka_topic_partition_list_t *p
         struct kafka_part *part = part_add(group, partition);
         if (!part)
             continue;
-        *part = (struct kafka_part){
-            .is_held = true, .is_revoked = part->is_revoked, .wanted = -1, .sent = -1, .known = -1};
+        *part = (struct kafka_part){.is_held = true, .wanted = -1, .sent = -1, .known = -1};
         group->events.assigned(group->arg, group->topic, partition);
     }
 }
@@ -239,7 +238,7 @@ static void revoke(struct kafka_group *group, rd_kafka_topic_partition_list_t *p
     for (int i = 0; i < partitions->cnt; i++) {
         struct kafka_part *part = kafka_group_part(group, partitions->elems[i].partition);
         if (part)
-            *part = (struct kafka_part){.is_revoked = true, .wanted = -1, .sent = -1};
+            *part = (struct kafka_part){.wanted = -1, .sent = -1};
     }
     if (is_cooperative(group))
         log_rebalance_error(rd_kafka_incremental_unassign(group->handle, partitions));
@@ -258,14 +257,6 @@ void kafka_group_rebalance(struct kafka_group *group, rd_kafka_resp_err_t err,
     else
         rd_kafka_assign(group->handle, NULL);
     group->is_rebalancing = false;
-    /* end the batch here: then all records of revoked partitions that are in it came before, and are dropped */
-    rd_kafka_yield(group->handle);
-}
-
-void kafka_group_end_batch(struct kafka_group *group)
-{
-    for (int32_t i = 0; i < group->part_count; i++)
-        group->parts[i].is_revoked = false;
 }
 
 void kafka_group_abandon(struct kafka_group *group)

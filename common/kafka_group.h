@@ -11,7 +11,6 @@
 struct kafka_part {
     bool is_held;
     bool is_paused;
-    bool is_revoked;    /* during the batch in hand: its records in it came before that */
     uint64_t paused_ms; /* librdkafka was told so last */
     int64_t wanted;     /* next offset to read, as the owner says; -1: nothing to say */
     int64_t sent;       /* the last one sent off to be committed */
@@ -50,11 +49,9 @@ int32_t kafka_group_generation(struct kafka_group *group);
 /* A commit's answer. */
 void kafka_group_committed(struct kafka_group *group, rd_kafka_resp_err_t err,
                            const rd_kafka_topic_partition_list_t *offsets);
-/* Partitions come or go, with the upcalls. Ends the batch that is being taken. */
+/* Partitions come or go, with the upcalls. */
 void kafka_group_rebalance(struct kafka_group *group, rd_kafka_resp_err_t err,
                            rd_kafka_topic_partition_list_t *partitions);
-/* After a batch was handed out. */
-void kafka_group_end_batch(struct kafka_group *group);
 /* Whatever is still held now is lost. */
 void kafka_group_abandon(struct kafka_group *group);
 

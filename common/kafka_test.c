@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -15,6 +16,7 @@
 #include "clock.h"
 #include "kafka.h"
 #include "log.h"
+#include "tests/unit/side_by_side.h"
 
 enum { PARTITIONS = 4, SEEN_MAX = 4096, WAIT_MS = 20000 };
 
@@ -126,7 +128,7 @@ struct reader {
     uint32_t seen[SEEN_MAX]; /* how often each number came */
     int64_t next[PARTITIONS];
     bool is_held[PARTITIONS];
-    bool is_up, is_committing;
+    bool is_up, is_committing, is_slow;
     uint32_t revoked;
     struct kafka_header headers[4];
     size_t header_count;
@@ -167,6 +169,8 @@ static void on_assigned(void *arg, const char *topic, int32_t partition)
     assert_false(reader->is_held[partition]);
     reader->is_held[partition] = true;
     reader->next[partition] = 0;
+    if (reader->is_slow)
+        usleep(300000);
 }
 
 static void on_revoked(void *arg, const char *topic, int32_t partition, bool lost)
@@ -244,6 +248,19 @@ static void consumes_what_was_produced(void **state)
     assert_null(reader.consumer);
     assert_int_equal(held(&reader), 0);
     assert_int_equal(reader.revoked, PARTITIONS);
+}
+
+/* Records that are there before the owner has returned from being told of the assignment. */
+static void misses_none_after_an_assignment(void **state)
+{
+    (void)state;
+    struct reader reader = {.is_slow = true};
+    produce(0, 200);
+    reader_start(&reader, "in", 0);
+    wait_count(&reader, 200);
+    for (int i = 0; i < 200; i++)
+        assert_int_equal(reader.seen[i], 1);
+    kafka_consumer_free(&reader.consumer);
 }
 
 static void carries_key_value_and_headers(void **state)
@@ -456,6 +473,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(consumes_what_was_produced),
+        TEST(misses_none_after_an_assignment),
         TEST(carries_key_value_and_headers),
         TEST(resumes_at_what_was_committed),
         TEST(shares_partitions),
@@ -467,5 +485,5 @@ int main(void)
         TEST(calls_back_when_freed),
         TEST(refuses_bad_properties),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return run_side_by_side(tests, sizeof tests / sizeof tests[0]);
 }
