@@ -4,7 +4,7 @@
 #   make deps       what building, running and testing need: Debian packages, build/venv, build/kafka
 #   make run        a local cluster (deploy/local/herald-local up); RUN_FLAGS="--gateways 2 ..."
 #   make test       unit tests, then live tests against real Redis and Kafka
-#   make check      unit tests only (about a minute)
+#   make check      unit tests only
 #   make lint       layers, lengths, banned functions, headers, generated documents, format, cppcheck
 #   make format     clang-format in place
 #   make model      every state of the model of delivery in small worlds (docs/delivery.md); MODEL=--long, --mutations
@@ -152,8 +152,10 @@ $(filter %_fake_test,$(TEST_PROGRAMS)): | $(O)/common/loop_fake.o
 # these have an allocator of their own, which fails when told to
 $(filter %/failmalloc_test,$(TEST_PROGRAMS)): $(O)/tests/unit/failmalloc.o
 
+# those that wait the longest come first
+SLOW_TESTS := %/kafka_test %/kafka_reader_test %/source_test %/conn_limits_test
 check: $(TEST_PROGRAMS)
-	@tests/unit/run $(TEST_PROGRAMS)
+	@tests/unit/run $(filter $(SLOW_TESTS),$^) $(filter-out $(SLOW_TESTS),$^)
 
 # `live` alone expects that deps are there; PYTEST="-k dlq" chooses. CORE: the tests that the sanitizer run repeats
 live: programs

@@ -12,6 +12,7 @@
 #include "kafka_mock.h"
 #include "kafka_reader.h"
 #include "log.h"
+#include "tests/unit/side_by_side.h"
 
 enum { PARTITIONS = 3, WAIT_MS = 20000, KEEP_MAX = 64 };
 
@@ -194,5 +195,5 @@ int main(void)
         cmocka_unit_test_setup_teardown(nobody_there_is_said_in_time, setup, teardown),
         cmocka_unit_test_setup_teardown(those_beyond_the_limit_are_refused_and_the_rest_ends, setup, teardown),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return run_side_by_side(tests, sizeof tests / sizeof tests[0]);
 }

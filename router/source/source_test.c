@@ -1,5 +1,6 @@
 /* The source with dead letters and outcomes, against a Kafka cluster inside this process. */
 #include "router/source/source_test_world.h"
+#include "tests/unit/side_by_side.h"
 
 static void names_records(void **state)
 {
@@ -329,6 +330,5 @@ int main(void)
         TEST(the_router_pauses_it),
         TEST(later_outcomes_are_bounded),
     };
-    metric_setup(router_metrics, 1);
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return run_side_by_side(tests, sizeof tests / sizeof tests[0]);
 }

@@ -130,6 +130,7 @@ static int setup(void **state)
     static const char *const quick[] = {"session.timeout.ms=4000", "heartbeat.interval.ms=200"};
     log_setup(LOG_ERROR, LOG_FORMAT_TEXT, "test", NULL);
     memset(&f, 0, sizeof f);
+    metric_setup(router_metrics, 1); /* its memory is shared with children, so not before */
     f.mock = kafka_mock_new(1);
     f.loop = loop_new();
     assert_int_equal(kafka_mock_create_topic(f.mock, "push", 1), ERR_OK);
