@@ -12,6 +12,8 @@
       "Targets that are gateways' own canaries; they are not in targets_total and outcomes_total.", NULL, NULL)        \
     X(CANARY_OUTCOMES, METRIC_COUNTER, "herald_router_canary_outcomes_total", "Their outcomes, by kind.", "outcome",   \
       outcome_labels)                                                                                                  \
+    X(CANARIES_ABANDONED, METRIC_COUNTER, "herald_router_canaries_abandoned_total",                                    \
+      "Those given up without an outcome: their partition was taken away.", NULL, NULL)                                \
     X(CANARY_REQUESTS, METRIC_COUNTER, "herald_router_canary_requests_total", "Canaries that gateways asked for.",     \
       "result", canary_labels)                                                                                         \
     X(TARGETS_ABANDONED, METRIC_COUNTER, "herald_router_targets_abandoned_total",                                      \

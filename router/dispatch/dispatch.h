@@ -56,7 +56,7 @@ void dispatch_abandon_all(struct dispatch *d);
 
 /* For gauges. */
 struct dispatch_gauges {
-    uint32_t targets;      /* in flight */
+    uint32_t targets;      /* in flight, canaries not counted */
     uint32_t records;      /* in the window */
     uint64_t record_bytes; /* of these */
     uint32_t slots, flows, stalled;

@@ -3,7 +3,8 @@
 
 void dispatch_gauges(const struct dispatch *d, struct dispatch_gauges *gauges_r)
 {
-    *gauges_r = (struct dispatch_gauges){.targets = ledger_counts(d->ledger)->in_flight,
+    const struct ledger_counts *counts = ledger_counts(d->ledger);
+    *gauges_r = (struct dispatch_gauges){.targets = counts->in_flight - counts->canaries,
                                          .records = inflight_records(d->inflight),
                                          .record_bytes = inflight_record_bytes(d->inflight),
                                          .slots = inflight_count(d->inflight),

@@ -117,6 +117,7 @@ struct entry *ledger_add(struct ledger *ledger, struct record *record, struct pu
     record->user = (void *)((uintptr_t)record->user + 1);
     ledger->counts.accepted++;
     ledger->counts.in_flight++;
+    ledger->counts.canaries += canary_is(record);
     audit_accepted(ledger->audit, place_of(record));
     metric_add(canary_is(record) ? METRIC_CANARIES : METRIC_TARGETS, 1);
     return e;
@@ -152,11 +153,12 @@ void ledger_end(struct ledger *ledger, struct entry *e, struct outcome *outcome)
     if (record->is_orphan) {
         ledger->counts.abandoned++;
         audit_abandoned(ledger->audit, place_of(record));
-        metric_add(METRIC_TARGETS_ABANDONED, 1);
+        metric_add(canary_is(record) ? METRIC_CANARIES_ABANDONED : METRIC_TARGETS_ABANDONED, 1);
     } else {
         report(ledger, e, outcome);
     }
     ledger->counts.in_flight--;
+    ledger->counts.canaries -= canary_is(record);
     list_remove(&e->all_link);
     list_remove(&e->record_link);
     e->magic = 0;

@@ -28,6 +28,7 @@ struct ledger_events {
 struct ledger_counts {
     uint64_t accepted, finished[OUTCOME_KIND_COUNT], abandoned;
     uint32_t in_flight; /* targets */
+    uint32_t canaries;  /* of them */
 };
 
 struct ledger *ledger_new(struct loop *loop, struct inflight *inflight, const struct ledger_events *events, void *arg);

@@ -168,6 +168,27 @@ static void failed_outcome_is_published_again(void **state)
     assert_int_equal(record->refs, BASE_REFS);
 }
 
+/* They have metrics of their own, however they end: the identity of the others must not know of them. */
+static void canaries_are_in_no_other_number(void **state)
+{
+    (void)state;
+    struct dispatch_gauges gauges;
+    uint64_t targets = metric_get(METRIC_TARGETS), abandoned = metric_get(METRIC_TARGETS_ABANDONED);
+    uint64_t canaries = metric_get(METRIC_CANARIES), lost = metric_get(METRIC_CANARIES_ABANDONED);
+    struct record *canary = accept("\"to\":{\"user\":\"~canary-gw0\"},\"content\":1,\"outcome\":true");
+    dispatch_gauges(t.d, &gauges);
+    assert_int_equal(gauges.targets, 0);
+    assert_int_equal(metric_get(METRIC_CANARIES), canaries + 1);
+    canary->is_orphan = true;
+    dispatch_abandoned(t.d, canary);
+    assert_int_equal(metric_get(METRIC_TARGETS), targets);
+    assert_int_equal(metric_get(METRIC_TARGETS_ABANDONED), abandoned);
+    assert_int_equal(metric_get(METRIC_CANARIES_ABANDONED), lost + 1);
+    dispatch_gauges(t.d, &gauges);
+    assert_int_equal(gauges.targets, 0);
+    assert_true(ledger_is_balanced(dispatch_ledger(t.d)));
+}
+
 /* The producer has no room, or starts anew. */
 static void outcome_waits_for_room(void **state)
 {
@@ -339,6 +360,7 @@ int main(void)
         TEST(hops_are_told),
         TEST(unwanted_outcome_holds_nothing),
         TEST(failed_outcome_is_published_again),
+        TEST(canaries_are_in_no_other_number),
         TEST(outcome_waits_for_room),
         TEST(all_go_soon_when_kafka_is_back),
         TEST(window_is_full_of_outcomes),
