@@ -142,6 +142,8 @@ bool session_push(struct session *s, struct push_frame *frame, const struct addr
     if (s->state == SESSION_REGISTERING && !is_durable)
         return false; /* its client has not been told yet that it is in */
     if (d->expires_at_ms > 0 && (uint64_t)d->expires_at_ms <= loop_wall_ms(s->sessions->loop)) {
+        if (is_durable && !s->drain && runs_may_take(s->runs, to->run, to->run_index))
+            runs_took(&s->runs, to->run, to->run_index); /* this is its fate: what follows does not overtake it */
         refuse(s, receipt, REFUSAL_EXPIRED);
     } else if (is_durable) {
         push_durable(s, frame, to, receipt);

@@ -46,8 +46,8 @@ static struct {
     int conn_count;
     int results[6]; /* by enum Herald__V1__ResultKind */
     char reason[24];
-    int letters; /* that ended */
-    uint64_t run;
+    int letters;         /* that ended */
+    uint64_t connection; /* that deliveries name; 0: any */
 } t;
 
 /* --- gateway/ws/conn.h --- */
@@ -202,21 +202,27 @@ static inline void ack_id(struct conn *c, const char *id)
 }
 
 /* A durable message, sent live; how many sessions took it up. */
-static inline uint32_t deliver(const char *id)
+static inline uint32_t deliver_in(const char *id, uint64_t run, uint32_t index, int64_t expires_at_ms)
 {
     static uint64_t receipt;
-    const struct addressee to = {.user = "u", .device = ""};
+    const struct addressee to = {.user = "u", .device = "", .connection = t.connection, .run = run, .run_index = index};
     Herald__V1__Delivery delivery = HERALD__V1__DELIVERY__INIT;
     struct push_frame frame;
     delivery.id = (char *)(uintptr_t)id;
     delivery.class_ = HERALD__V1__CLASS__CLASS_DURABLE;
     delivery.content = (ProtobufCBinaryData){1, (uint8_t *)(char[]){"1"}};
+    delivery.expires_at_ms = expires_at_ms;
     push_frame_init(&frame);
     push_frame_set(&frame, &delivery);
     uint32_t count = sessions_deliver(t.sessions, &frame, &to, &receipt);
     push_frame_release(&frame);
     loop_fake_end_turn(t.loop);
     return count;
+}
+
+static inline uint32_t deliver(const char *id)
+{
+    return deliver_in(id, 0, 0, 0);
 }
 
 static inline void poke(const char *device)

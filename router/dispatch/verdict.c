@@ -17,9 +17,10 @@ static void missed(struct dispatch *d, struct entry *e)
         return;
     }
     struct flow *flow = e->item.flow;
-    if (e->miss == MISS_COLLAPSED) { /* the newer one waits where this one did */
+    bool is_expired = e->miss == MISS_EXPIRED;
+    if (is_expired || e->miss == MISS_COLLAPSED) { /* collapsed: the newer one waits where this one did */
         bool is_gone = flow_remove(&e->item);
-        fate_end_as(d, e, OUTCOME_DROPPED, MISS_COLLAPSED);
+        fate_end_as(d, e, is_expired ? OUTCOME_EXPIRED : OUTCOME_DROPPED, is_expired ? MISS_NONE : MISS_COLLAPSED);
         if (!is_gone)
             durable_settle(d, flow);
         return;

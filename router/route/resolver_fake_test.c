@@ -86,6 +86,25 @@ static void test_partition_begins_without_known_routes(void **state)
     assert_string_equal(fake_users[2].box[1], "m1");
 }
 
+/* Rule 2: no invalidation comes, and the poke is lost, too. */
+static void test_own_append_is_known(void **state)
+{
+    (void)state;
+    connect_user(1, 0);
+    settle_all();
+    fake_invalid.is_lossy = true;
+    accept("\"to\":{\"user\":\"u1\"},\"content\":1");
+    settle_all();
+    answer_with(0, &t.inbox[0][0], HERALD__V1__RESULT_KIND__RESULT_REFUSED, "window");
+    accept("\"to\":{\"user\":\"u1\"},\"content\":1"); /* while the append is under way */
+    settle_all();
+    accept("\"to\":{\"user\":\"u1\"},\"content\":1"); /* and after it */
+    settle_all();
+    assert_int_equal(t.arrived[0], 1);
+    assert_int_equal(fake_users[1].box_count, 3);
+    assert_string_equal(fake_users[1].box[2], "m2");
+}
+
 int main(void)
 {
     metric_setup(router_metrics, 1);
@@ -95,6 +114,7 @@ int main(void)
         TEST(test_lookup_is_asked_again_after_forgetting),
         TEST(test_lookup_overtaken_for_ever_ends),
         TEST(test_partition_begins_without_known_routes),
+        TEST(test_own_append_is_known),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

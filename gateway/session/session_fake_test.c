@@ -1,0 +1,104 @@
+/* Live pushes of one session: which it takes, and which it refuses so that nothing is overtaken. */
+#include "gateway/session/session_fake_world.h"
+
+enum { ACKED = HERALD__V1__RESULT_KIND__RESULT_ACKED, REFUSED = HERALD__V1__RESULT_KIND__RESULT_REFUSED };
+
+static struct conn *open_live(void)
+{
+    struct conn *c = open_conn();
+    come_all();
+    assert_true(is_live(c));
+    return c;
+}
+
+static void test_takes_an_unbroken_sequence(void **state)
+{
+    (void)state;
+    struct conn *c = open_live();
+    deliver_in("r0", 7, 0, 0);
+    deliver_in("r2", 7, 2, 0); /* r1 was lost on the way */
+    assert_string_equal(t.reason, "gap");
+    deliver_in("r3", 7, 3, 0);
+    assert_int_equal(t.results[REFUSED], 2);
+    deliver_in("s0", 8, 0, 0); /* nothing is out any more: the next run */
+    assert_string_equal(seen(c), "r0 s0");
+    ack(c, 2);
+    assert_int_equal(t.results[ACKED], 2);
+}
+
+/* It has its fate: nothing can overtake it. */
+static void test_expired_one_takes_its_number(void **state)
+{
+    (void)state;
+    struct conn *c = open_live();
+    int64_t past = (int64_t)loop_wall_ms(t.loop) - 1;
+    deliver_in("r0", 7, 0, 0);
+    deliver_in("r1", 7, 1, past);
+    assert_string_equal(t.reason, "expired");
+    deliver_in("r2", 7, 2, 0);
+    assert_string_equal(seen(c), "r0 r2");
+    assert_int_equal(t.results[REFUSED], 1);
+}
+
+/* Not so when the one before it was missed. */
+static void test_expired_one_does_not_close_a_gap(void **state)
+{
+    (void)state;
+    struct conn *c = open_live();
+    int64_t past = (int64_t)loop_wall_ms(t.loop) - 1;
+    deliver_in("r0", 7, 0, 0);
+    deliver_in("r2", 7, 2, past);
+    assert_string_equal(t.reason, "expired");
+    deliver_in("r3", 7, 3, 0);
+    assert_string_equal(t.reason, "gap");
+    assert_string_equal(seen(c), "r0");
+}
+
+/* Nor while the mailbox is being emptied: there may be an older one of that flow in it. */
+static void test_expired_one_while_draining(void **state)
+{
+    (void)state;
+    struct conn *c = open_live();
+    int64_t past = (int64_t)loop_wall_ms(t.loop) - 1;
+    deliver_in("r0", 7, 0, 0);
+    fake_append(USER_BOX, "a", 0);
+    poke("");
+    come_all();
+    deliver_in("r1", 7, 1, past);
+    ack(c, 2);
+    come_all();
+    assert_true(is_live(c));
+    deliver_in("r2", 7, 2, 0);
+    assert_string_equal(t.reason, "gap");
+    assert_string_equal(seen(c), "r0 a");
+}
+
+/* Rule 8: what was sent by the route of a connection is not for the one that followed it. */
+static void test_only_the_named_connection_takes_it(void **state)
+{
+    (void)state;
+    struct conn *first = open_live(), *second = open_live();
+    t.connection = first->id;
+    assert_int_equal(deliver_in("r0", 7, 0, 0), 1);
+    assert_int_equal(t.results[HERALD__V1__RESULT_KIND__RESULT_CLOSED], 1);
+    assert_string_equal(t.reason, "stale");
+    assert_int_equal(second->pushes, 0);
+    t.connection = second->id;
+    assert_int_equal(deliver_in("r1", 8, 0, 0), 1);
+    assert_string_equal(seen(second), "r1");
+    end_conn(second);
+    come_all();
+    assert_int_equal(deliver_in("r2", 8, 1, 0), 0); /* nobody is here */
+}
+
+int main(void)
+{
+    metric_setup(gateway_metrics, 1);
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(test_takes_an_unbroken_sequence),         TEST(test_expired_one_takes_its_number),
+        TEST(test_expired_one_does_not_close_a_gap),   TEST(test_expired_one_while_draining),
+        TEST(test_only_the_named_connection_takes_it),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
