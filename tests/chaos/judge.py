@@ -17,12 +17,30 @@ def judge_message(ledger, m):
     """Notes what is wrong with a message that had all the time it needs."""
     if m.is_durable() and not m.has_fate():
         judge_superseded(ledger, m) if ledger.is_superseded(m) else ledger.violate("lost", str(m), m.user)
+    if m.overtaken:
+        judge_overtaken(ledger, m)
     if m.kind == BAD and m.id not in ledger.letters:
         ledger.violate("lost", f"not in the dead-letter topic: {m}", m.user)
     if not m.has_outcomes():
         ledger.violate("outcome missing", str(m), m.user)
         return
     judge_outcomes(ledger, m)
+
+
+def possible_readings(ledger, record, outcomes):
+    partition, offset = record.partition_and_offset()
+    if offset is None:
+        offset = int(outcomes[0]["offset"].rpartition("/")[2])
+    return ledger.commits.readings(partition, offset, record.produced_at)
+
+
+def judge_overtaken(ledger, m):
+    """It gave way to a newer one, and was read again: then it may come late (docs/delivery.md)."""
+    is_collapsed = any((o["outcome"], o.get("reason")) == ("dropped", "collapsed") for o in m.outcomes)
+    if is_collapsed and possible_readings(ledger, m.records[0], m.outcomes) > 1:
+        ledger.counts["collapsed, read again and seen late"] += 1
+    else:
+        ledger.violate("order", f"{m.overtaken}: {m}", m.user)
 
 
 def judge_superseded(ledger, m):
@@ -81,10 +99,7 @@ def judge_readings(ledger, m, record, readings):
     """One outcome for each time that Kafka gave the record to a router."""
     if len(readings) < 2:
         return
-    partition, offset = record.partition_and_offset()
-    if offset is None:
-        offset = int(readings[0]["offset"].rpartition("/")[2])
-    possible = ledger.commits.readings(partition, offset, record.produced_at)
+    possible = possible_readings(ledger, record, readings)
     if len(readings) <= possible:
         ledger.counts["outcomes repeated"] += len(readings) - 1
     else:

@@ -194,6 +194,28 @@ def test_collapsed_gives_way_to_a_newer_one_only(story):
     assert story.verdict() == ["lost", "outcome wrong"]
 
 
+def collapsed_and_seen_late(story):
+    older, newer = story.message(1, "collapse", collapse="a"), story.message(2, "collapse", collapse="a")
+    story.outcome(older, "dropped", "collapsed")
+    story.well(newer)
+    story.well(older)
+
+
+def test_collapsed_and_read_again_may_come_late(story):
+    generation(story, time.time() - 100)
+    committed(story, 1)
+    generation(story, time.time())
+    collapsed_and_seen_late(story)
+    assert story.verdict() == []
+
+
+def test_collapsed_and_not_read_again(story):
+    generation(story, time.time() - 100)
+    committed(story, 1)
+    collapsed_and_seen_late(story)
+    assert story.verdict() == ["order", "outcome repeated"]
+
+
 def test_same_id_again(story):
     m = story.message(1)
     story.again(m, 5)

@@ -115,8 +115,11 @@ class Ledger:
         if message.n >= highest:
             self.highest[key] = (message.n, message.id)
         elif max(r.n for r in message.records) < highest:  # a later record of the same id may be the one that comes
-            self.violate("order", f"{device} of {message.user} saw {highest_id} (n={highest}) before {message.id} "
-                                  f"(n={message.n}, {message.priority})", message.user)
+            text = f"{device} of {message.user} saw {highest_id} (n={highest}) before {message.id} (n={message.n}, {message.priority})"
+            if self.is_superseded(message):
+                message.overtaken = text  # judged when it is known what was told of it
+            else:
+                self.violate("order", text, message.user)
 
     def acked(self, user, device, message_ids):
         with self.lock:

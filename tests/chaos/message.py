@@ -35,11 +35,12 @@ class Message:
     """One message to one target: a list has several with the same id, and so has `devices: each`."""
 
     __slots__ = ("id", "user", "device", "kind", "n", "records", "produced_mono", "expires_ms", "sights", "acked", "wiped",
-                 "outcomes", "priority", "collapse", "copies")
+                 "outcomes", "priority", "collapse", "copies", "overtaken")
 
     def __init__(self, message_id, user, kind, n, device=None, ttl_ms=0, priority="normal", collapse=None):
         self.id, self.user, self.kind, self.n, self.device = message_id, user, kind, n, device
         self.priority, self.collapse, self.copies = priority, collapse, None
+        self.overtaken = None  # by what it was, when it was seen at last
         self.records, self.produced_mono = [Record(n)], time.monotonic()
         self.expires_ms = int(time.time() * 1000) + ttl_ms if ttl_ms else 0
         self.sights = {}  # device: how often

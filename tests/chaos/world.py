@@ -15,7 +15,7 @@ from topics import LetterTail, OutcomeTail
 from traffic import Traffic
 
 RECOVERY_LIMIT_S = 90
-QUIET_LIMIT_S = 90
+QUIET_LIMIT_S = 60
 
 
 class World:
@@ -166,8 +166,10 @@ class World:
         self.fleet.each(absent, lambda d: setattr(d, "is_wanted", True))
         is_quiet = self.wait_quiet() and is_quiet
         if not is_quiet:
-            self.ledger.violate("stuck", f"not at rest after {QUIET_LIMIT_S} s: {len(self.ledger.unfinished())} without fate, "
-                                         f"{len(self.ledger.without_outcome())} without outcome, in flight {self.stage.in_flight()}")
+            left = {"without fate": self.ledger.unfinished(), "without outcome": self.ledger.without_outcome(),
+                    "without letter": self.ledger.without_letter()}
+            self.ledger.violate("stuck", f"not at rest after {QUIET_LIMIT_S} s, in flight {self.stage.in_flight()}; " + ", ".join(
+                f"{len(found)} {what}: {[str(m) for m in found[:3]]}" for what, found in left.items() if found))
         for router in self.stage.cluster.of("router"):
             judge.judge_books(self.ledger, router.name, self.stage.metrics(router) or {})
         self.check_boxes_empty()
