@@ -51,19 +51,38 @@ function showFacts(stats) {
     ["Membership version", stats.membersVersion || "–"],
     ["Versions", versionsText(stats.versions)],
   ];
-  byId("facts").replaceChildren(...facts.map(([name, value]) =>
+  fillFacts("facts", facts);
+}
+
+function fillFacts(id, facts) {
+  byId(id).replaceChildren(...facts.map(([name, value]) =>
     element("div", {}, element("dt", {}, name), element("dd", {}, String(value)))));
 }
 
+const OUTCOME_NAMES = {
+  acked: "Acknowledged", written: "Written", stored: "Stored", expired: "Expired", dropped: "Dropped",
+  duplicate: "Duplicates", dead: "Dead letters",
+};
+
+/* Of the live routers, since they started; what was accepted is the sum of the others. */
 function showAudit(audit) {
   const total = audit.total;
   const unheard = audit.routers.filter((row) => !row.isFresh).map((row) => row.router);
   const state = !audit.balanced ? ["does not add up", "bad"] : audit.complete ? ["balanced", "good"] : ["incomplete", "warn"];
   byId("audit-state").textContent = state[0];
   byId("audit-state").className = `pill ${state[1]}`;
-  byId("audit-sum").textContent = `${wordCount(total.accepted)} accepted = ${wordCount(total.finished)} with an outcome + `
-    + `${wordCount(total.abandoned)} abandoned + ${wordCount(total.inFlight)} in flight`
-    + (unheard.length ? `; no fresh accounts of ${unheard.join(", ")}` : "");
+  const outcomes = {};
+  for (const row of audit.partitions)
+    for (const [kind, count] of Object.entries(row.outcomes))
+      outcomes[kind] = (outcomes[kind] || 0) + count;
+  fillFacts("audit-facts", [
+    ["Accepted", wordCount(total.accepted)],
+    ...Object.entries(outcomes).sort().map(([kind, count]) => [OUTCOME_NAMES[kind] || kind, wordCount(count)]),
+    ["Abandoned", wordCount(total.abandoned)],
+    ["In flight", wordCount(total.inFlight)],
+  ]);
+  byId("audit-note").textContent = `No fresh accounts of ${unheard.join(", ")}.`;
+  byId("audit-note").hidden = unheard.length === 0;
   byId("audit-faults").replaceChildren(...audit.faults.map((text) => element("li", {}, text)));
   byId("audit-faults").hidden = audit.faults.length === 0;
 }
