@@ -72,6 +72,5 @@ const struct option router_options[] = {
      "mailboxes noted for it at the same time, in Redis; more are counted as lost"},
     REDIS_OPTION_ROWS(struct router_settings, redis),
     KAFKA_OPTION_ROWS(struct router_settings, kafka),
-    SOURCE_OPTION_ROWS(struct router_settings, source),
-    {0},
+    SOURCE_OPTION_ROWS(struct router_settings, source){0},
 };
