@@ -7,7 +7,9 @@
 
 struct message {
     size_t len;
+    struct message *variant;
     uint32_t refs;
+    bool has_variant;
     char bytes[]; /* and a NUL, which len does not count */
 };
 
@@ -15,8 +17,7 @@ struct message *message_new(size_t len)
 {
     CHECK(len < SIZE_MAX / 2);
     struct message *m = xmalloc(sizeof(*m) + len + 1);
-    m->len = len;
-    m->refs = 1;
+    *m = (struct message){.len = len, .refs = 1};
     m->bytes[len] = '\0';
     return m;
 }
@@ -45,6 +46,23 @@ size_t message_len(const struct message *m)
     return m->len;
 }
 
+bool message_has_variant(const struct message *m)
+{
+    return m->has_variant;
+}
+
+struct message *message_variant(const struct message *m)
+{
+    return m->variant;
+}
+
+void message_set_variant(struct message *m, struct message *variant)
+{
+    CHECK(!m->has_variant);
+    m->has_variant = true;
+    m->variant = variant;
+}
+
 struct message *message_ref(struct message *m)
 {
     CHECK(m->refs > 0 && m->refs < UINT32_MAX);
@@ -59,6 +77,8 @@ void message_unref(struct message **m)
         return;
     *m = NULL;
     CHECK(mine->refs > 0);
-    if (--mine->refs == 0)
-        free(mine);
+    if (--mine->refs > 0)
+        return;
+    message_unref(&mine->variant);
+    free(mine);
 }

@@ -5,6 +5,7 @@
 #ifndef HERALD_COMMON_MESSAGE_H
 #define HERALD_COMMON_MESSAGE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,6 +17,11 @@ struct message *message_copy(const void *bytes, size_t len);
 char *message_fill(struct message *m);
 const char *message_bytes(const struct message *m);
 size_t message_len(const struct message *m);
+/* Another encoding of the same, made on demand and kept with it: has it been decided? NULL: there is none. */
+bool message_has_variant(const struct message *m);
+struct message *message_variant(const struct message *m);
+/* Once; takes the reference. */
+void message_set_variant(struct message *m, struct message *variant);
 struct message *message_ref(struct message *m);
 /* Clears the pointer; the last one frees. NULL inside is a no-op. */
 void message_unref(struct message **m);

@@ -147,8 +147,8 @@ static bool ws_frames(void)
 {
     static char text[3000];
     struct buf in;
-    struct ws_codec_pool *pool = ws_codec_pool_new(70000);
-    struct ws_codec *codec = ws_codec_get(pool);
+    struct ws_codec_pool *pool = ws_codec_pool_new(70000, NULL);
+    struct ws_codec *codec = ws_codec_get(pool, false);
     memset(text, 'x', sizeof text);
     buf_init(&in);
     for (int i = 0; i < 10; i++)

@@ -128,8 +128,7 @@ uint32_t push_frame_split(struct push_frame *frame)
 struct message *push_frame_numbered(const struct message *shared, uint32_t split, uint64_t seq)
 {
     const char *bytes = message_bytes(shared);
-    unsigned marker = (unsigned char)bytes[1];
-    size_t old_len = marker < 126 ? 2 : marker == 126 ? 4 : FRAME_HEAD_MAX;
+    size_t old_len = frame_head_len(bytes);
     static const char before[] = ",\"seq\":";
     char number[sizeof before + DECIMAL_MAX];
     unsigned char head[FRAME_HEAD_MAX];

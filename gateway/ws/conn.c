@@ -171,6 +171,8 @@ bool conn_has_room(struct conn *c, size_t frame_len)
 void conn_send(struct conn *c, struct message *frame, void *receipt)
 {
     MAGIC_CHECK(c, CONN_MAGIC);
+    if (c->is_deflate)
+        frame = deflate_frame(c->conns->deflate, frame);
     if (c->state != CONN_AUTH && c->state != CONN_OPEN) {
         conn_add_fate(c, receipt, ERR_CLOSED);
     } else if (!conn_has_room(c, message_len(frame))) {

@@ -76,6 +76,8 @@ struct conn_settings {
     int64_t queue_max_bytes;           /* queued for one connection; beyond: the frame's policy */
     int64_t queue_max_age_ms;          /* oldest queued frame; beyond: close SLOW */
     int64_t connections_max;           /* of a worker; beyond: HTTP 503 with Retry-After */
+    bool is_deflate;                   /* permessage-deflate is accepted where it is offered */
+    int64_t deflate_min, deflate_level;
 };
 /* Option rows for the gateway's table, section "ws" and "limit"; defined in ws/conn_options.h. */
 

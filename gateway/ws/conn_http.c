@@ -46,6 +46,8 @@ static void accept_upgrade(struct conn *c, const struct upgrade *u)
     c->head = NULL;
     c->until_ms += (uint64_t)conns->settings->auth_timeout_ms - (uint64_t)conns->settings->head_timeout_ms;
     c->is_upgraded = true;
+    c->is_deflate = u->is_deflate;
+    metric_add(METRIC_WS_DEFLATE_AGREED, u->is_deflate);
     conn_enter(c, CONN_AUTH);
     conns->events->upgraded(conns->arg, c, &u->request);
     head_put(conns, head);

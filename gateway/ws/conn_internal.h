@@ -11,6 +11,7 @@
 #include "common/slab.h"
 #include "common/wheel.h"
 #include "gateway/ws/conn.h"
+#include "gateway/ws/deflate.h"
 #include "gateway/ws/http_head.h"
 #include "gateway/ws/outq.h"
 #include "gateway/ws/ws_codec.h"
@@ -48,6 +49,7 @@ struct conn {
     bool is_eof : 1;  /* nothing more comes in */
     bool is_shut : 1; /* our side is shut down */
     bool is_told : 1; /* closed() was called */
+    bool is_deflate : 1;
     struct in6_addr peer;
 };
 _Static_assert(sizeof(struct conn) <= 152, "a million of them are idle: think twice");
@@ -89,6 +91,7 @@ struct conns {
     struct slab *slab;
     struct outq_pool *outqs;
     struct ws_codec_pool *codecs;
+    struct deflate *deflate;
     struct http_head *heads[CONN_HEADS_KEPT];
     unsigned head_count;
     struct message *ping;

@@ -92,7 +92,7 @@ void conn_frames_input(struct conn *c, const char *bytes, size_t len)
     if (c->is_deaf)
         return;
     if (!c->codec)
-        c->codec = ws_codec_get(conns->codecs);
+        c->codec = ws_codec_get(conns->codecs, c->is_deflate);
     ws_codec_input(c->codec, bytes, len);
     /* upcalls may close the connection, but never end it (conn_gone): the codec stays */
     for (struct ws_item item; (item = ws_codec_next(c->codec)).kind != WS_ITEM_NONE;)

@@ -31,6 +31,11 @@
       "A connection on which nothing was written for so long is sent a ping; 0: never.")                               \
     X(type, field, "ws", "close_timeout", DURATION, close_timeout_ms, "5s", 100, 60000,                                \
       "How long a closing connection may take to write what is queued and to answer the close frame.")                 \
+    X(type, field, "ws", "deflate", BOOL, is_deflate, "true", 0, 0,                                                    \
+      "Accept permessage-deflate from clients that offer it, as browsers do; without context takeover.")               \
+    X(type, field, "ws", "deflate_min", SIZE, deflate_min, "512", 1, 16 << 20,                                         \
+      "Shorter messages are sent as they are, also where permessage-deflate was agreed on.")                           \
+    X(type, field, "ws", "deflate_level", INT, deflate_level, "1", 1, 9, "1: fastest, 9: shortest.")                   \
     X(type, field, "limit", "queue_bytes", SIZE, queue_max_bytes, "1MiB", 4096, 256 << 20,                             \
       "Most that may be queued for one connection, each frame counting 64 bytes more than its length; "                \
       "what goes beyond is dropped.")                                                                                  \

@@ -158,7 +158,8 @@ struct conns *conns_new(struct loop *loop, const struct conn_settings *settings,
     conns->sockets = poll_set_new(loop, conn_on_ready);
     conns->slab = slab_new("conn", sizeof(struct conn));
     conns->outqs = outq_pool_new();
-    conns->codecs = ws_codec_pool_new((size_t)settings->message_max);
+    conns->deflate = deflate_new((int)settings->deflate_level, (size_t)settings->deflate_min);
+    conns->codecs = ws_codec_pool_new((size_t)settings->message_max, conns->deflate);
     conns->ping = frame_new(FRAME_PING, NULL, 0);
     buf_init(&conns->answer);
     return conns;
@@ -212,6 +213,7 @@ void conns_free(struct conns **conns_p)
     slab_free(&conns->slab);
     outq_pool_free(&conns->outqs);
     ws_codec_pool_free(&conns->codecs);
+    deflate_free(&conns->deflate);
     while (conns->head_count > 0)
         http_head_free(&conns->heads[--conns->head_count]);
     message_unref(&conns->ping);

@@ -16,6 +16,12 @@ size_t frame_head(unsigned char head_r[FRAME_HEAD_MAX], enum frame_opcode opcode
     return 2 + width;
 }
 
+size_t frame_head_len(const char *frame)
+{
+    unsigned char marker = (unsigned char)frame[1];
+    return marker < 126 ? 2 : marker == 126 ? 4 : FRAME_HEAD_MAX;
+}
+
 struct message *frame_new(enum frame_opcode opcode, const void *payload, size_t len)
 {
     unsigned char head[FRAME_HEAD_MAX];

@@ -16,6 +16,8 @@ enum { FRAME_HEAD_MAX = 10 };
 
 /* Writes the header of an unfragmented frame with that payload length; returns its size (2, 4 or 10). */
 size_t frame_head(unsigned char head_r[FRAME_HEAD_MAX], enum frame_opcode opcode, uint64_t payload_len);
+/* Size of the header of a frame that frame_head() began. */
+size_t frame_head_len(const char *frame);
 /* Header and payload in one message with one reference. */
 struct message *frame_new(enum frame_opcode opcode, const void *payload, size_t len);
 

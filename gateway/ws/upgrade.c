@@ -5,6 +5,7 @@
 #include <strings.h>
 
 #include "gateway/ws/accept_key.h"
+#include "gateway/ws/deflate.h"
 #include "gateway/ws/http_status.h"
 #include "gateway/ws/origin.h"
 #include "gateway/ws/query.h"
@@ -143,6 +144,16 @@ static bool choose_protocol(struct upgrade *u, struct http_head *head, const cha
     return true;
 }
 
+/* The first offer that can be accepted (RFC 7692 section 5); none is no reason to refuse. */
+static void choose_extension(struct upgrade *u, struct http_head *head, const struct conn_settings *settings)
+{
+    char *value;
+    for (unsigned nth = 0; settings->is_deflate && (value = http_head_field(head, "Sec-WebSocket-Extensions", nth));
+         nth++)
+        for (char *item; !u->is_deflate && (item = next_item(&value));)
+            u->is_deflate = deflate_accepts(item, &u->deflate_bits);
+}
+
 static bool choose_token(struct upgrade *u, struct http_head *head, const char *protocol_token)
 {
     const char *authorization = http_head_field(head, "Authorization", 0);
@@ -164,6 +175,7 @@ void upgrade_decide(struct http_head *head, const struct conn_settings *settings
     if (check_target(u_r, head, settings) && check_websocket(u_r, head) && check_origin(u_r, head, settings) &&
         choose_protocol(u_r, head, &protocol_token))
         (void)choose_token(u_r, head, protocol_token);
+    choose_extension(u_r, head, settings);
 }
 
 static void answer_upgrade(const struct upgrade *u, struct buf *out)
@@ -178,6 +190,13 @@ static void answer_upgrade(const struct upgrade *u, struct buf *out)
                accept);
     if (u->protocol)
         buf_printf(out, "Sec-WebSocket-Protocol: %s\r\n", u->protocol);
+    if (u->is_deflate)
+        buf_add_str(out, "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; "
+                         "client_no_context_takeover");
+    if (u->is_deflate && u->deflate_bits)
+        buf_printf(out, "; server_max_window_bits=%d", u->deflate_bits);
+    if (u->is_deflate)
+        buf_add_str(out, "\r\n");
     buf_add_str(out, "\r\n");
 }
 

@@ -17,6 +17,8 @@ struct upgrade {
     struct upgrade_request request; /* its strings live in the head, whatever the status */
     const char *key;                /* Sec-WebSocket-Key */
     const char *protocol;           /* the chosen subprotocol; NULL: none */
+    bool is_deflate;                /* permessage-deflate was offered, and is accepted */
+    int deflate_bits;               /* of the answer's server_max_window_bits; 0: it says nothing of it */
 };
 
 /* Decodes inside the head's memory. */

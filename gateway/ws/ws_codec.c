@@ -6,6 +6,8 @@
 
 #include "common/buf.h"
 #include "common/check.h"
+#include "gateway/metrics.h"
+#include "gateway/ws/deflate.h"
 #include "gateway/ws/utf8.h"
 
 enum {
@@ -14,7 +16,7 @@ enum {
     POOL_KEEP = 64,        /* idle codecs kept */
     BODY_KEEP = 16 * 1024, /* a larger body buffer is not kept with them */
     CODE_PROTOCOL = 1002,
-    CODE_BAD_UTF8 = 1007,
+    CODE_BAD_DATA = 1007,
     CODE_TOO_BIG = 1009
 };
 
@@ -24,7 +26,7 @@ struct ws_codec {
     uint32_t magic;
     struct ws_codec *next_idle;
     wslay_frame_context_ptr frames;
-    size_t message_max;
+    struct ws_codec_pool *pool;
 
     const char *input;
     size_t input_len;
@@ -35,7 +37,9 @@ struct ws_codec {
     uint8_t opcode;
     uint64_t frame_len, frame_at;
 
+    bool is_deflate; /* agreed on */
     bool is_in_message, is_body_given;
+    bool is_deflated; /* the message */
     uint8_t message_opcode;
     struct utf8 utf8;
     struct buf body;
@@ -47,6 +51,8 @@ struct ws_codec_pool {
     struct ws_codec *idle;
     size_t idle_count, in_use;
     size_t message_max;
+    struct deflate *deflate;
+    struct buf inflated; /* the last message that was deflated */
 };
 
 static ssize_t take_input(uint8_t *to, size_t len, int flags, void *arg)
@@ -64,12 +70,12 @@ static ssize_t take_input(uint8_t *to, size_t len, int flags, void *arg)
     return (ssize_t)n;
 }
 
-static struct ws_codec *codec_new(size_t message_max)
+static struct ws_codec *codec_new(struct ws_codec_pool *pool)
 {
     static const struct wslay_frame_callbacks callbacks = {.recv_callback = take_input};
     struct ws_codec *codec = xcalloc(1, sizeof(*codec));
     codec->magic = CODEC_MAGIC;
-    codec->message_max = message_max;
+    codec->pool = pool;
     buf_init(&codec->body);
     if (wslay_frame_context_init(&codec->frames, &callbacks, codec) != 0)
         check_failed("memory", __FILE__, __LINE__); /* the only reason it has */
@@ -84,10 +90,12 @@ static void codec_free(struct ws_codec *codec)
     free(codec);
 }
 
-struct ws_codec_pool *ws_codec_pool_new(size_t message_max)
+struct ws_codec_pool *ws_codec_pool_new(size_t message_max, struct deflate *deflate)
 {
     struct ws_codec_pool *pool = xcalloc(1, sizeof(*pool));
     pool->message_max = message_max;
+    pool->deflate = deflate;
+    buf_init(&pool->inflated);
     return pool;
 }
 
@@ -100,6 +108,7 @@ void ws_codec_pool_free(struct ws_codec_pool **pool)
         (*pool)->idle = codec->next_idle;
         codec_free(codec);
     }
+    buf_release(&(*pool)->inflated);
     free(*pool);
     *pool = NULL;
 }
@@ -109,15 +118,18 @@ size_t ws_codec_pool_in_use(const struct ws_codec_pool *pool)
     return pool->in_use;
 }
 
-struct ws_codec *ws_codec_get(struct ws_codec_pool *pool)
+struct ws_codec *ws_codec_get(struct ws_codec_pool *pool, bool is_deflate)
 {
     struct ws_codec *codec = pool->idle;
     pool->in_use++;
-    if (!codec)
-        return codec_new(pool->message_max);
-    pool->idle = codec->next_idle;
-    pool->idle_count--;
-    codec->next_idle = NULL;
+    if (codec) {
+        pool->idle = codec->next_idle;
+        pool->idle_count--;
+        codec->next_idle = NULL;
+    } else {
+        codec = codec_new(pool);
+    }
+    codec->is_deflate = is_deflate;
     return codec;
 }
 
@@ -174,22 +186,31 @@ static size_t head_len(uint64_t payload_len)
     return 2 + (payload_len < 126 ? 0 : payload_len <= UINT16_MAX ? 2 : 8) + 4;
 }
 
+/* RFC 7692 section 6: the first frame of a message says whether it is deflated, no other has the bit. */
+static bool is_rsv_valid(const struct ws_codec *codec, const struct wslay_frame_iocb *iocb)
+{
+    bool is_first = iocb->opcode == WSLAY_TEXT_FRAME || iocb->opcode == WSLAY_BINARY_FRAME;
+    return iocb->rsv == WSLAY_RSV_NONE || (iocb->rsv == WSLAY_RSV1_BIT && codec->is_deflate && is_first);
+}
+
 /* Looks at the head of a frame. 0, or the close code. wslay has checked the length and FIN of control frames. */
 static uint16_t begin_frame(struct ws_codec *codec, const struct wslay_frame_iocb *iocb)
 {
     bool is_control = wslay_is_ctrl_frame(iocb->opcode);
-    if (iocb->rsv != 0 || !iocb->mask)
+    if (!is_rsv_valid(codec, iocb) || !iocb->mask)
         return CODE_PROTOCOL;
     if (is_control ? iocb->opcode > WSLAY_PONG : iocb->opcode > WSLAY_BINARY_FRAME)
         return CODE_PROTOCOL;
     if (!is_control) {
         if ((iocb->opcode == WSLAY_CONTINUATION_FRAME) != codec->is_in_message)
             return CODE_PROTOCOL;
-        if (iocb->payload_length > codec->message_max || codec->body.len > codec->message_max - iocb->payload_length)
+        size_t max = codec->pool->message_max;
+        if (iocb->payload_length > max || codec->body.len > max - iocb->payload_length)
             return CODE_TOO_BIG;
         if (!codec->is_in_message) {
             codec->is_in_message = true;
             codec->message_opcode = iocb->opcode;
+            codec->is_deflated = iocb->rsv != WSLAY_RSV_NONE;
             codec->utf8 = (struct utf8){0};
         }
     }
@@ -221,7 +242,7 @@ static struct ws_item end_close(struct ws_codec *codec)
     if (!is_close_code_valid(code))
         return broken(codec, CODE_PROTOCOL);
     if (!utf8_is_valid(codec->control + 2, len - 2))
-        return broken(codec, CODE_BAD_UTF8);
+        return broken(codec, CODE_BAD_DATA);
     return finish(codec, (struct ws_item){
                              .kind = WS_ITEM_CLOSE, .close_code = code, .bytes = codec->control + 2, .len = len - 2});
 }
@@ -235,14 +256,34 @@ static struct ws_item end_control(struct ws_codec *codec)
                             .len = (size_t)codec->frame_len};
 }
 
-static struct ws_item end_message(struct ws_codec *codec, const char *bytes, size_t len)
+static struct ws_item message_of(struct ws_codec *codec, const char *bytes, size_t len)
 {
-    if (codec->message_opcode == WSLAY_TEXT_FRAME && !utf8_is_complete(&codec->utf8))
-        return broken(codec, CODE_BAD_UTF8);
     codec->is_in_message = false;
     codec->is_body_given = true;
     return (struct ws_item){
         .kind = codec->message_opcode == WSLAY_TEXT_FRAME ? WS_ITEM_TEXT : WS_ITEM_BINARY, .bytes = bytes, .len = len};
+}
+
+static struct ws_item end_deflated(struct ws_codec *codec, const char *bytes, size_t len)
+{
+    struct ws_codec_pool *pool = codec->pool;
+    buf_clear(&pool->inflated);
+    enum err err = deflate_inflate(pool->deflate, bytes, len, pool->message_max, &pool->inflated);
+    if (err != ERR_OK)
+        return broken(codec, err == ERR_TOO_LARGE ? CODE_TOO_BIG : CODE_BAD_DATA);
+    if (codec->message_opcode == WSLAY_TEXT_FRAME && !utf8_is_valid(pool->inflated.bytes, pool->inflated.len))
+        return broken(codec, CODE_BAD_DATA);
+    metric_add(METRIC_WS_INFLATED, 1);
+    return message_of(codec, pool->inflated.bytes, pool->inflated.len);
+}
+
+static struct ws_item end_message(struct ws_codec *codec, const char *bytes, size_t len)
+{
+    if (codec->is_deflated)
+        return end_deflated(codec, bytes, len);
+    if (codec->message_opcode == WSLAY_TEXT_FRAME && !utf8_is_complete(&codec->utf8))
+        return broken(codec, CODE_BAD_DATA);
+    return message_of(codec, bytes, len);
 }
 
 /* Payload bytes of the current frame. NONE: go on. */
@@ -257,8 +298,9 @@ static struct ws_item take_payload(struct ws_codec *codec, const char *bytes, si
         memcpy(codec->control + at, bytes, len);
         return codec->is_in_frame ? nothing : end_control(codec);
     }
-    if (codec->message_opcode == WSLAY_TEXT_FRAME && !utf8_feed(&codec->utf8, bytes, len))
-        return broken(codec, CODE_BAD_UTF8);
+    bool is_text = codec->message_opcode == WSLAY_TEXT_FRAME && !codec->is_deflated;
+    if (is_text && !utf8_feed(&codec->utf8, bytes, len))
+        return broken(codec, CODE_BAD_DATA);
     bool is_end = !codec->is_in_frame && codec->is_fin;
     if (is_end && codec->body.len == 0)
         return end_message(codec, bytes, len); /* the usual case, a short message in one piece: no copy */

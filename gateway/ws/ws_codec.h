@@ -33,13 +33,16 @@ struct ws_item {
     size_t len;
 };
 
-/* message_max: bytes of a message, all fragments together. */
-struct ws_codec_pool *ws_codec_pool_new(size_t message_max);
+struct deflate;
+
+/* message_max: bytes of a message, all fragments together, inflated. deflate: borrowed; inflates (RFC 7692). */
+struct ws_codec_pool *ws_codec_pool_new(size_t message_max, struct deflate *deflate);
 /* All codecs must have been put back. */
 void ws_codec_pool_free(struct ws_codec_pool **pool);
 size_t ws_codec_pool_in_use(const struct ws_codec_pool *pool);
 
-struct ws_codec *ws_codec_get(struct ws_codec_pool *pool);
+/* is_deflate: permessage-deflate was agreed on. */
+struct ws_codec *ws_codec_get(struct ws_codec_pool *pool, bool is_deflate);
 /* In whatever state it is. */
 void ws_codec_put(struct ws_codec_pool *pool, struct ws_codec **codec);
 

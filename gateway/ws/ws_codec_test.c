@@ -8,6 +8,9 @@
 #include <cmocka.h>
 
 #include "common/buf.h"
+#include "gateway/metrics.h"
+#include "gateway/ws/deflate.h"
+#include "gateway/ws/frame.h"
 
 enum { MESSAGE_MAX = 70000 };
 enum { CONT = 0x0, TEXT = 0x1, BINARY = 0x2, CLOSE = 0x8, PING = 0x9, PONG = 0xA, FIN = 0x80, MASK = 0x80 };
@@ -55,13 +58,14 @@ static void add_item(struct buf *log, const struct ws_item *item)
 }
 
 /* Feeds in pieces of `step` bytes; the codec goes back to the pool whenever it is idle, as in a connection. */
-static void run(const struct buf *in, size_t step, struct buf *log)
+static void run(const struct buf *in, size_t step, bool is_deflate, struct buf *log)
 {
-    struct ws_codec_pool *pool = ws_codec_pool_new(MESSAGE_MAX);
+    struct deflate *deflate = deflate_new(1, 1);
+    struct ws_codec_pool *pool = ws_codec_pool_new(MESSAGE_MAX, deflate);
     struct ws_codec *codec = NULL;
     for (size_t at = 0; at < in->len; at += step) {
         if (!codec)
-            codec = ws_codec_get(pool);
+            codec = ws_codec_get(pool, is_deflate);
         ws_codec_input(codec, in->bytes + at, in->len - at < step ? in->len - at : step);
         for (struct ws_item item; (item = ws_codec_next(codec)).kind != WS_ITEM_NONE;)
             add_item(log, &item);
@@ -74,21 +78,27 @@ static void run(const struct buf *in, size_t step, struct buf *log)
     }
     assert_int_equal(ws_codec_pool_in_use(pool), 0);
     ws_codec_pool_free(&pool);
+    deflate_free(&deflate);
 }
 
 /* Whatever the pieces, the outcome is the same. */
-static void gives(const struct buf *in, const char *want)
+static void gives_when(bool is_deflate, const struct buf *in, const char *want)
 {
     static const size_t steps[] = {1, 2, 3, 5, 7, 13, 4095, 4096, 4097, 1 << 20};
     for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
         struct buf log;
         buf_init(&log);
         buf_add_str(&log, "");
-        run(in, steps[i], &log);
+        run(in, steps[i], is_deflate, &log);
         if (strcmp(log.bytes ? log.bytes : "", want) != 0)
             fail_msg("step %zu: %s instead of %s", steps[i], log.bytes, want);
         buf_release(&log);
     }
+}
+
+static void gives(const struct buf *in, const char *want)
+{
+    gives_when(false, in, want);
 }
 
 static void whole_messages(void **state)
@@ -163,11 +173,11 @@ static void a_close_ends_it(void **state)
         /* nothing counts behind it */
         struct buf log;
         buf_init(&log);
-        run(&in, 1, &log);
+        run(&in, 1, false, &log);
         assert_string_equal(log.bytes, rows[i].want);
         buf_clear(&log);
         add_text(&in, FIN | TEXT, "late");
-        run(&in, in.len, &log);
+        run(&in, in.len, false, &log);
         assert_string_equal(log.bytes, rows[i].want);
         buf_release(&log);
         buf_release(&in);
@@ -186,7 +196,7 @@ static void close_codes(void **state)
         buf_init(&in);
         buf_init(&log);
         add_frame(&in, FIN | CLOSE, (char[]){(char)(code >> 8), (char)code}, 2);
-        run(&in, in.len, &log);
+        run(&in, in.len, false, &log);
         char want[40];
         snprintf(want, sizeof(want), is_good ? "close(%u) unfinished" : "broken(1002) unfinished", code);
         assert_string_equal(log.bytes, want);
@@ -314,8 +324,8 @@ static void a_codec_is_idle_only_between_messages(void **state)
     add_text(&in, TEXT, "ab");
     add_text(&in, FIN | PING, "c");
     add_text(&in, FIN | CONT, "d");
-    struct ws_codec_pool *pool = ws_codec_pool_new(MESSAGE_MAX);
-    struct ws_codec *codec = ws_codec_get(pool);
+    struct ws_codec_pool *pool = ws_codec_pool_new(MESSAGE_MAX, NULL);
+    struct ws_codec *codec = ws_codec_get(pool, false);
     assert_true(ws_codec_is_idle(codec));
     for (size_t i = 0; i < in.len; i++) {
         ws_codec_input(codec, in.bytes + i, 1);
@@ -326,6 +336,59 @@ static void a_codec_is_idle_only_between_messages(void **state)
     ws_codec_put(pool, &codec);
     assert_null(codec);
     ws_codec_pool_free(&pool);
+    buf_release(&in);
+}
+
+enum { RSV1 = 0x40, RSV2 = 0x20 };
+static const char hello[] = "\xf2\x48\xcd\xc9\xc9\x07\x00";
+
+static void deflated_messages(void **state)
+{
+    (void)state;
+    struct buf in;
+    buf_init(&in);
+    add_frame(&in, FIN | RSV1 | TEXT, hello, 7);
+    add_text(&in, FIN | TEXT, "plain");
+    add_frame(&in, RSV1 | BINARY, hello, 3);
+    add_text(&in, FIN | PING, "between");
+    add_frame(&in, CONT, hello + 3, 0);
+    add_frame(&in, FIN | CONT, hello + 3, 4);
+    gives_when(true, &in, "text(Hello)text(plain)ping(between)binary(Hello)");
+    gives_when(false, &in, "broken(1002) unfinished"); /* it was not agreed on */
+    buf_release(&in);
+}
+
+static void broken_when_agreed(unsigned first, const char *payload, size_t len, const char *want)
+{
+    struct buf in;
+    buf_init(&in);
+    add_frame(&in, first, payload, len);
+    gives_when(true, &in, want);
+    buf_release(&in);
+}
+
+static void what_deflated_messages_may_not_be(void **state)
+{
+    (void)state;
+    broken_when_agreed(FIN | RSV1 | PING, hello, 7, "broken(1002) unfinished");
+    broken_when_agreed(FIN | RSV2 | TEXT, hello, 7, "broken(1002) unfinished");
+    broken_when_agreed(FIN | RSV1 | TEXT, "\xff\xff\xff\xff", 4, "broken(1007) unfinished");
+    broken_when_agreed(FIN | RSV1 | TEXT, "\x00\x01\x00\xfe\xff\xff\x00", 7, "broken(1007) unfinished"); /* not UTF-8 */
+    struct buf in;
+    buf_init(&in);
+    add_frame(&in, TEXT, "a", 1);
+    add_frame(&in, FIN | RSV1 | CONT, hello, 7); /* only the first frame says so */
+    gives_when(true, &in, "broken(1002) unfinished");
+    buf_clear(&in);
+    char *much = calloc(1, MESSAGE_MAX + 1);
+    struct deflate *deflate = deflate_new(9, 1);
+    struct message *plain = frame_new(FRAME_BINARY, much, MESSAGE_MAX + 1), *bomb = deflate_frame(deflate, plain);
+    size_t head = frame_head_len(message_bytes(bomb));
+    add_frame(&in, FIN | RSV1 | BINARY, message_bytes(bomb) + head, message_len(bomb) - head);
+    gives_when(true, &in, "broken(1009) unfinished");
+    message_unref(&plain);
+    deflate_free(&deflate);
+    free(much);
     buf_release(&in);
 }
 
@@ -342,6 +405,9 @@ int main(void)
         cmocka_unit_test(invalid_utf8),
         cmocka_unit_test(too_big),
         cmocka_unit_test(a_codec_is_idle_only_between_messages),
+        cmocka_unit_test(deflated_messages),
+        cmocka_unit_test(what_deflated_messages_may_not_be),
     };
+    metric_setup(gateway_metrics, 1);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -36,6 +36,13 @@ enum ws_frame_kind { WS_FRAME_TEXT, WS_FRAME_BINARY, WS_FRAME_PING, WS_FRAME_PON
       "Frames dropped because the connection's queue was full.", NULL, NULL)                                           \
     X(WS_PINGS_OUT, METRIC_COUNTER, "herald_gateway_ws_pings_total", "Pings sent on write-idle connections.", NULL,    \
       NULL)                                                                                                            \
+    X(WS_DEFLATE_AGREED, METRIC_COUNTER, "herald_gateway_ws_deflate_agreed_total",                                     \
+      "Connections that agreed on permessage-deflate.", NULL, NULL)                                                    \
+    X(WS_DEFLATED, METRIC_COUNTER, "herald_gateway_ws_deflated_total",                                                 \
+      "Frames that were deflated; one that goes to many counts once.", NULL, NULL)                                     \
+    X(WS_DEFLATE_SAVED, METRIC_COUNTER, "herald_gateway_ws_deflate_saved_bytes_total",                                 \
+      "Bytes that these frames became shorter.", NULL, NULL)                                                           \
+    X(WS_INFLATED, METRIC_COUNTER, "herald_gateway_ws_inflated_total", "Deflated messages received.", NULL, NULL)      \
     X(WS_QUEUED_BYTES, METRIC_GAUGE, "herald_gateway_ws_queued_bytes",                                                 \
       "Waiting for slow clients now, each frame counting 64 bytes more than its length.", NULL, NULL)                  \
     X(WS_CONN_BYTES, METRIC_GAUGE, "herald_gateway_connection_memory_bytes",                                           \

@@ -55,8 +55,9 @@ class Client:
             subprotocols.append(f"herald.jwt.{token}")
         options.setdefault("open_timeout", 10)
         options.setdefault("max_size", 1 << 22)
+        options.setdefault("compression", "deflate")  # as browsers do
         self.ws = connect(url + ("?" + "&".join(query) if query else ""), additional_headers=headers,
-                          subprotocols=subprotocols, compression=None, ping_interval=None, **options)
+                          subprotocols=subprotocols, ping_interval=None, **options)
         self.thread = threading.Thread(target=self._read, daemon=True)
         self.thread.start()
 

@@ -19,7 +19,7 @@ class Raw:
     def __init__(self, world):
         url = urlsplit(world.url())
         self.sock = socket.create_connection((url.hostname, url.port), timeout=15)
-        self.rest = b""
+        self.rest, self.rsv = b"", 0  # rsv: of the last frame
 
     def request(self, method="GET", path="/ws", version="HTTP/1.1", **changes):
         headers = {k: v for k, v in dict(GOOD, **{k.replace("_", "-"): v for k, v in changes.items()}).items() if v is not None}
@@ -67,6 +67,7 @@ class Raw:
 
     def frame(self):
         first, second = self.read(2)
+        self.rsv = first >> 4 & 7
         assert not second & 0x80, "a server must not mask"
         length = second & 0x7F
         if length == 126:
