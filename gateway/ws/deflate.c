@@ -114,7 +114,8 @@ struct message *deflate_frame(struct deflate *d, struct message *frame)
 
 /* --- in ----------------------------------------------------------------------------------------------------------- */
 
-/* Inflates one piece of input, which may hold several streams: a final block is not the end (RFC 7692 section 7.2.3.4). */
+/* Inflates one piece of input, which may hold several streams: a final block is not the end (RFC 7692 section 7.2.3.4).
+ */
 static enum err take_piece(struct deflate *d, const void *bytes, size_t len, size_t most, struct buf *out)
 {
     d->in.next_in = (unsigned char *)(uintptr_t)bytes;

@@ -1,6 +1,6 @@
 /*
- * permessage-deflate (RFC 7692) without context takeover in either direction: so nothing is kept for a connection but one
- * bit, all of a worker share one deflater and one inflater, and a frame that goes to many is deflated once.
+ * permessage-deflate (RFC 7692) without context takeover in either direction: so nothing is kept for a connection but
+ * one bit, all of a worker share one deflater and one inflater, and a frame that goes to many is deflated once.
  */
 #ifndef HERALD_GATEWAY_WS_DEFLATE_H
 #define HERALD_GATEWAY_WS_DEFLATE_H
@@ -25,9 +25,10 @@ void deflate_free(struct deflate **deflate);
  * frame. Made once and kept with the frame, so borrowed as long as the frame is. */
 struct message *deflate_frame(struct deflate *deflate, struct message *frame);
 
-/* Appends what was deflated to `out`. ERR_INVALID: it was not; ERR_TOO_LARGE: more than max bytes (then `out` holds some
- * of them). */
-enum err deflate_inflate(struct deflate *deflate, const char *bytes, size_t len, size_t max, struct buf *out) MUST_CHECK;
+/* Appends what was deflated to `out`. ERR_INVALID: it was not; ERR_TOO_LARGE: more than max bytes (then `out` holds
+ * some of them). */
+enum err deflate_inflate(struct deflate *deflate, const char *bytes, size_t len, size_t max,
+                         struct buf *out) MUST_CHECK;
 
 /* An item of Sec-WebSocket-Extensions, cut up in place (RFC 7692 section 7.1): is it an offer that can be accepted?
  * *window_bits_r: what the answer has to say of server_max_window_bits; 0: nothing. */

@@ -150,11 +150,11 @@ static void gives(const char *want, const char *bytes, size_t len)
 static void examples_of_the_rfc(void **state)
 {
     (void)state;
-    gives("Hello", "\xf2\x48\xcd\xc9\xc9\x07\x00", 7);                             /* 7.2.3.1 */
-    gives("Hello", "\x00\x05\x00\xfa\xff\x48\x65\x6c\x6c\x6f\x00", 11);             /* 7.2.3.3: not compressed */
-    gives("Hello", "\xf3\x48\xcd\xc9\xc9\x07\x00\x00", 8);                         /* 7.2.3.4: a final block */
-    gives("Hello", "\xf2\x48\x05\x00\x00\x00\xff\xff\xca\xc9\xc9\x07\x00", 13);     /* 7.2.3.5: two blocks */
-    gives("", "\x00", 1);                                                          /* 7.2.3.6: nothing */
+    gives("Hello", "\xf2\x48\xcd\xc9\xc9\x07\x00", 7);                          /* 7.2.3.1 */
+    gives("Hello", "\x00\x05\x00\xfa\xff\x48\x65\x6c\x6c\x6f\x00", 11);         /* 7.2.3.3: not compressed */
+    gives("Hello", "\xf3\x48\xcd\xc9\xc9\x07\x00\x00", 8);                      /* 7.2.3.4: a final block */
+    gives("Hello", "\xf2\x48\x05\x00\x00\x00\xff\xff\xca\xc9\xc9\x07\x00", 13); /* 7.2.3.5: two blocks */
+    gives("", "\x00", 1);                                                       /* 7.2.3.6: nothing */
 }
 
 static void what_is_not_deflated(void **state)
