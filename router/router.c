@@ -19,7 +19,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 enum { ROUTER_MAGIC = 0x726f7574, KAFKA_FLUSH_MS = 3000 };
@@ -261,23 +260,9 @@ static bool is_ready(void *arg, struct buf *why)
 static void on_scrape(void *arg)
 {
     struct router *router = arg;
-    struct dispatch_gauges gauges;
-    const struct lanes *lanes = dispatch_lanes(router->dispatch);
-    const struct resolver *resolver = dispatch_resolver(router->dispatch);
-    dispatch_gauges(router->dispatch, &gauges);
-    metric_set(METRIC_TARGETS_IN_FLIGHT, gauges.targets);
-    metric_set(METRIC_WINDOW_RECORDS, gauges.records);
+    MAGIC_CHECK(router, ROUTER_MAGIC);
+    dispatch_show(router->dispatch);
     metric_set(METRIC_OLDEST_RECORD, (int64_t)(source_oldest_ms(router->source) / 1000));
-    metric_set(METRIC_WINDOW_BYTES, (int64_t)gauges.record_bytes);
-    metric_set(METRIC_FLOWS, gauges.flows);
-    metric_set(METRIC_SPILL_STALLED, gauges.stalled);
-    metric_set(METRIC_DEDUP_WAITING, gauges.claims);
-    metric_set(METRIC_LANES, lanes_live(lanes));
-    metric_set(METRIC_LANE_WAITING, lanes_waiting(lanes));
-    metric_set(METRIC_LANE_MESSAGES, lanes_messages(lanes));
-    metric_set(METRIC_LOOKUPS_OPEN, resolver_lookups(resolver));
-    metric_set(METRIC_ROUTES_CACHED, resolver_cached(resolver));
-    metric_set(METRIC_ROUTES_CACHING, resolver_is_caching(resolver));
     metric_set(METRIC_UPSTREAMS_PENDING, upstream_pending(router->upstream));
 }
 

@@ -63,6 +63,8 @@ struct dispatch_gauges {
     uint32_t claims; /* that wait for Redis */
 };
 void dispatch_gauges(const struct dispatch *d, struct dispatch_gauges *gauges_r);
+/* The same, and what is in its lanes and its resolver, as metrics. */
+void dispatch_show(const struct dispatch *d);
 struct ledger *dispatch_ledger(const struct dispatch *d);
 
 #endif

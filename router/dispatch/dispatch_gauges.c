@@ -1,5 +1,7 @@
 /* How much the dispatch has in hand. */
+#include "common/metric.h"
 #include "router/dispatch/dispatch_internal.h"
+#include "router/metrics.h"
 
 void dispatch_gauges(const struct dispatch *d, struct dispatch_gauges *gauges_r)
 {
@@ -11,4 +13,22 @@ void dispatch_gauges(const struct dispatch *d, struct dispatch_gauges *gauges_r)
                                          .flows = flows_count(d->flows),
                                          .stalled = spill_stalled(d->spill),
                                          .claims = dedup_waiting(d->dedup)};
+}
+
+void dispatch_show(const struct dispatch *d)
+{
+    struct dispatch_gauges gauges;
+    dispatch_gauges(d, &gauges);
+    metric_set(METRIC_TARGETS_IN_FLIGHT, gauges.targets);
+    metric_set(METRIC_WINDOW_RECORDS, gauges.records);
+    metric_set(METRIC_WINDOW_BYTES, (int64_t)gauges.record_bytes);
+    metric_set(METRIC_FLOWS, gauges.flows);
+    metric_set(METRIC_SPILL_STALLED, gauges.stalled);
+    metric_set(METRIC_DEDUP_WAITING, gauges.claims);
+    metric_set(METRIC_LANES, lanes_live(d->lanes));
+    metric_set(METRIC_LANE_WAITING, lanes_waiting(d->lanes));
+    metric_set(METRIC_LANE_MESSAGES, lanes_messages(d->lanes));
+    metric_set(METRIC_LOOKUPS_OPEN, resolver_lookups(d->resolver));
+    metric_set(METRIC_ROUTES_CACHED, resolver_cached(d->resolver));
+    metric_set(METRIC_ROUTES_CACHING, resolver_is_caching(d->resolver));
 }
