@@ -15,6 +15,11 @@ EVERYTHING = ROUTERS + GATEWAYS + REGISTRIES + ("redis", "kafka")
 class Fault:
     weight, duration = 1, 0.0
     unclaims = False  # ids of messages may not be claimed meanwhile, or be forgotten
+
+    @property
+    def silences(self):
+        """May a gateway wait in vain for a router that publishes an outcome?"""
+        return any(name.split("-")[0] in ("router", "gateway", "kafka", "network") for name in self.targets)
     targets = ()
 
     def inject(self, world):

@@ -11,6 +11,7 @@ ALLOWED = {  # kind of message: what the first outcome of its first record may b
 BY_MAILBOX = {("acked", "mailbox"), ("expired", "mailbox"), ("expired", "mailbox_ttl"), ("dropped", "mailbox_full"),
               ("dropped", "collapsed")}  # the later fate of what was stored, not an end of a further reading
 SOURCE = "herald.push/"
+ANSWER_S = 15.0  # so long after a fault routers may still be on their way back
 
 
 def judge_message(ledger, m):
@@ -80,19 +81,31 @@ def judge_record(ledger, m, record, is_first, outcomes):
         if not (m.copies and m.copies.is_loose):
             ledger.violate("outcome missing", f"of {record.position}: {m}", m.user)
         return
-    readings, later, stored = [], 0, 0
+    readings, later = [], []
     for outcome in outcomes:
-        is_later = (outcome["outcome"], outcome.get("reason")) in BY_MAILBOX and later < stored
-        later += is_later
-        stored += outcome["outcome"] == "stored"
-        if not is_later:
-            readings.append(outcome)
-    ledger.counts["outcomes later"] += later
+        is_later = (outcome["outcome"], outcome.get("reason")) in BY_MAILBOX and any(o["outcome"] == "stored" for o in readings)
+        (later if is_later else readings).append(outcome)
+    ledger.counts["outcomes later"] += len(later)
+    judge_later(ledger, m, later, sum(o["outcome"] == "stored" for o in readings))
     for outcome in readings:
         if is_first and (outcome["outcome"] not in ALLOWED[m.kind] or (outcome["outcome"] == "duplicate" and len(m.records) == 1)):
             ledger.violate("outcome wrong", str(m), m.user)
         judge_claim(ledger, m, record, is_first, outcome)
     judge_readings(ledger, m, record, readings)
+
+
+def happened(times, begin, end):
+    return any(a <= end and begin <= b for a, b, _ in times)
+
+
+def judge_later(ledger, m, later, stored):
+    """The later fate of what was stored: once for each time, more often only if the answer may not have reached the gateway."""
+    if len(later) <= stored:
+        return
+    if happened(ledger.silence, later[0]["_read_at"] - ANSWER_S, later[-1]["_read_at"]):
+        ledger.counts["outcomes later, repeated"] += len(later) - stored
+    else:
+        ledger.violate("outcome repeated", f"{len(later)} later ones, and every router could answer: {m}", m.user)
 
 
 def judge_readings(ledger, m, record, readings):
@@ -116,8 +129,8 @@ def judge_claim(ledger, m, record, is_first, outcome):
                 ledger.violate("outcome wrong", f"duplicate of what? {outcome}: {m}", m.user)
             ledger.counts["ids recognised"] += 1
         return
-    begin, end = m.records[0].produced_at - 1, outcome["_at"] + 1
-    if any(a <= end and begin <= b for a, b, _ in ledger.trouble):
+    begin, end = m.records[0].produced_at - 1, outcome["_read_at"] + 1
+    if happened(ledger.trouble, begin, end):
         ledger.counts["ids not recognised"] += 1
     else:
         ledger.violate("not recognised", f"{outcome['outcome']} for {record.position} though the id was claimed and Redis "
@@ -136,6 +149,7 @@ def judge_all(ledger):
         ledger.letters.clear()
         ledger.skew_ms = 0
         ledger.trouble[:] = ledger.trouble[-50:]
+        ledger.silence[:] = ledger.silence[-50:]
 
 
 def judge_books(ledger, router, metrics):

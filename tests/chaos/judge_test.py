@@ -1,6 +1,7 @@
 """The judge itself: what is right passes, and each thing that is wrong is found. Run by `make chaos` before anything is broken."""
 
 import os
+import random
 import struct
 import sys
 import time
@@ -11,6 +12,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "live"), os.path.join(HERE, "..", "..", "deploy", "local")]
 
 import judge  # noqa: E402
+from faults import KillRouter  # noqa: E402
 from ledger import Ledger  # noqa: E402
 from message import Message, Record  # noqa: E402
 
@@ -169,6 +171,16 @@ def test_later_fate_is_one(story):
     story.outcome(m, "acked", "mailbox")
     story.outcome(m, "acked", "mailbox")
     assert story.verdict() == ["outcome repeated"]
+
+
+def test_later_fate_is_told_again_when_the_answer_is_missing(story):
+    m = story.message(1)
+    story.outcome(m, "stored")
+    story.sees(m)
+    story.outcome(m, "acked", "mailbox")
+    story.ledger.troubled(time.time() - 1, time.time(), KillRouter(random.Random(1)))
+    story.outcome(m, "acked", "mailbox")
+    assert story.verdict() == []
 
 
 def test_each_has_a_fate_on_every_device(story):

@@ -33,6 +33,7 @@ class Ledger:
         self.positions = {}  # key: last offset accepted, to check the producer itself
         self.letters = set()  # ids of records that are in the dead-letter topic
         self.trouble = []   # (from, to, what): times in which ids cannot be claimed, or are forgotten
+        self.silence = []   # (from, to, what): times in which the answer to a later outcome may not come, so that it is told again
         self.counts = collections.Counter()
         self.skew_ms = 0    # by which a clock was wrong since the last reckoning
 
@@ -171,7 +172,7 @@ class Ledger:
     def outcome(self, outcome, at):
         user = outcome.get("user", "")
         with self.lock:
-            outcome["_at"] = at
+            outcome["_at"], outcome["_read_at"] = at, time.time()  # the first by the router's clock, which may be wrong
             message = self.find(outcome.get("id"), user, outcome.get("device")) or self.open.get((outcome.get("id"), ""))
             if message is None and (group := self.copies.get((outcome.get("id"), user))):
                 group.outcomes.append(outcome)  # no device was known
@@ -189,9 +190,12 @@ class Ledger:
             self.counts["letters"] += 1
             self.letters.add(message_id)
 
-    def troubled(self, begin, end, what):
+    def troubled(self, begin, end, fault):
         with self.lock:
-            self.trouble.append((begin, end, what))
+            if fault.unclaims:
+                self.trouble.append((begin, end, str(fault)))
+            if fault.silences:
+                self.silence.append((begin, end, str(fault)))
 
     # --- questions ---
 

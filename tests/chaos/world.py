@@ -120,8 +120,7 @@ class World:
         done = self.watch(group, marks, ended)
         self.check_ready(group)
         for _, fault in group:
-            if fault.unclaims:
-                self.ledger.troubled(begin, time.time(), str(fault))
+            self.ledger.troubled(begin, time.time(), fault)
         return done
 
     def watch(self, group, marks, ended):
