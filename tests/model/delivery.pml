@@ -137,6 +137,18 @@ byte result[ROUTERS * SESSIONS * RECORDS]; /* on its way: ACKED, MISSED */
 #define ACKED 1
 #define MISSED 2
 
+#ifdef OUTCOMES
+/* outcomes: those in Kafka (records), those of each router on their way there; a record is committed after its own */
+byte told, untold[ROUTERS];
+#ifdef NO_HOLD
+#define is_held(r, rec) 0
+#else
+#define is_held(r, rec) (untold[r] & BIT(rec))
+#endif
+#else
+#define is_held(r, rec) 0
+#endif
+
 /* faults that may still happen */
 byte delays = DELAYS, losses = LOSSES, gateway_crashes = GATEWAY_CRASHES, router_crashes = ROUTER_CRASHES, rebalances = REBALANCES,
      lookups = LOOKUPS;
@@ -187,6 +199,9 @@ inline finish(r, rec, is_stored)
     assert(place[ITEM(r, rec)] == (is_stored -> RUN : OUT) || (!is_stored && place[ITEM(r, rec)] == FAILED));
     place[ITEM(r, rec)] = DONE;
     finished = finished | BIT(rec);
+#ifdef OUTCOMES
+    untold[r] = untold[r] | BIT(rec);
+#endif
     any_seen(m);
     assert((is_stored && (stored & BIT(rec))) || (m & BIT(rec)));
     check_finished()
@@ -689,6 +704,9 @@ inline settle(r)
 inline abandon(r)
 {
     is_owner[r] = false;
+#ifdef OUTCOMES
+    untold[r] = 0; /* those that Kafka has, it has */
+#endif
     for (x : 0 .. RECORDS - 1) {
         release(r, x);
         place[ITEM(r, x)] = NONE
@@ -888,6 +906,20 @@ end:
     od
 }
 
+#ifdef OUTCOMES
+/* Kafka takes the outcome of one record, sooner or later. */
+proctype teller(byte r; byte rec)
+{
+end:
+    do
+    :: d_step { untold[r] & BIT(rec) ->
+           printf("router %d: the outcome of r%d is in Kafka\n", r, rec + 1);
+           told = told | BIT(rec);
+           untold[r] = untold[r] & ~BIT(rec) }
+    od
+}
+#endif
+
 inline lose_delivery(r, s, rec, of_life)
 {
     if
@@ -973,8 +1005,18 @@ end:
 
 /* Commits lag: any of those that the owner may have made by now counts. */
 #define may_be_committed(n)                                                                                            \
-    (n >= committed && (n < 1 || place[ITEM(owner, 0)] == DONE) && (n < 2 || place[ITEM(owner, 1)] == DONE) &&         \
-     (n < 3 || place[ITEM(owner, 2)] == DONE))
+    (n >= committed && (n < 1 || (place[ITEM(owner, 0)] == DONE && !is_held(owner, 0))) &&                             \
+     (n < 2 || (place[ITEM(owner, 1)] == DONE && !is_held(owner, 1))) &&                                               \
+     (n < 3 || (place[ITEM(owner, 2)] == DONE && !is_held(owner, 2))))
+
+/* What is committed nobody reads again: its outcome must be there. */
+inline commit_to(n_)
+{
+    committed = n_;
+#ifdef OUTCOMES
+    assert((told & (BIT(n_) - 1)) == BIT(n_) - 1)
+#endif
+}
 
 #define has_session()                                                                                                  \
     ((gateway[0] == 0 && is_there(0)) || (SESSIONS > 1 && gateway[SESSIONS > 1] == 0 && is_there((SESSIONS > 1))))
@@ -1015,7 +1057,7 @@ end:
     :: d_step { router_crashes > 0 && may_be_committed(commit) ->
            router_crashes--;
            printf("fault: router %d dies, %d committed\n", owner, commit);
-           committed = commit;
+           commit_to(commit);
            leave_ghost(owner);
            abandon(owner);
            forget(owner);
@@ -1030,7 +1072,7 @@ end:
     :: d_step { rebalances > 0 && may_be_committed(commit) -> /* asked to give it up */
            rebalances--;
            printf("fault: router %d gives the partition up, %d committed\n", owner, commit);
-           committed = commit;
+           commit_to(commit);
            leave_ghost(owner);
            abandon(owner);
            owner = (owner + 1) % ROUTERS;
@@ -1042,7 +1084,7 @@ end:
     :: d_step { rebalances > 0 && may_be_committed(commit) -> /* stalled, not asked: it goes on until it learns */
            rebalances--;
            printf("fault: router %d loses the partition unknowingly, %d committed\n", owner, commit);
-           committed = commit;
+           commit_to(commit);
            owner = (owner + 1) % ROUTERS;
            leave_ghost(owner);
            assign(owner);
@@ -1068,6 +1110,9 @@ proctype quiescence()
     timeout -> d_step {
         low_water(owner, n);
         assert(n == RECORDS);
+#ifdef OUTCOMES
+        assert(told == BIT(RECORDS) - 1);
+#endif
         for (x : 0 .. SESSIONS - 1) {
             assert(!(state[x] == OPEN && box_len > 0));
             assert(!is_there(x) || (state[x] == OPEN && drain[x] == LIVE && ring_len[x] == 0))
@@ -1085,6 +1130,11 @@ init
         }
         for (a : 0 .. ROUTERS - 1) {
             run router(a);
+#ifdef OUTCOMES
+            for (e : 0 .. RECORDS - 1) {
+                run teller(a, e)
+            }
+#endif
             for (c : 0 .. GATEWAYS - 1) {
                 run inbox(a, c)
             }
