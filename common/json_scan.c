@@ -79,15 +79,30 @@ static int32_t escape_point(const char *at, const char *end, size_t *len_r)
     return 0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00);
 }
 
-/* Eight bytes at once: has any of them its high bit set, is below 0x20, a quote or a backslash? */
-static inline bool are_plain8(const char *at)
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "odd8() counts from the lowest byte");
+
+/* Eight bytes at once: the high bit of each that is a quote, a backslash, below 0x20 or above 0x7f. Only the lowest
+ * that is set can be relied on: a borrow may set those above it. */
+static inline uint64_t odd8(const char *at)
 {
     const uint64_t ones = 0x0101010101010101, highs = 0x8080808080808080;
     uint64_t w;
     memcpy(&w, at, 8);
     uint64_t quote = w ^ ones * '"', escape = w ^ ones * '\\';
-    uint64_t odd = w | (w - ones * 0x20) | (quote - ones) | (escape - ones);
-    return (odd & highs) == 0;
+    return (w | (w - ones * 0x20) | (quote - ones) | (escape - ones)) & highs;
+}
+
+/* The first byte that is not plain text; `end` when all are. */
+static const char *skip_plain(const char *at, const char *end)
+{
+    for (; end - at >= 8; at += 8) {
+        uint64_t odd = odd8(at);
+        if (odd)
+            return at + __builtin_ctzll(odd) / 8;
+    }
+    while (at < end && string_class[(unsigned char)*at] == PLAIN)
+        at++;
+    return at;
 }
 
 /* At the opening quote. */
@@ -96,11 +111,7 @@ static bool scan_string(struct scan *scan, bool *has_escapes_r)
     const char *at = scan->at + 1, *end = scan->end;
     *has_escapes_r = false;
     for (;;) {
-        while (end - at >= 8 && are_plain8(at))
-            at += 8;
-        while (at < end && string_class[(unsigned char)*at] == PLAIN)
-            at++;
-        scan->at = at;
+        scan->at = at = skip_plain(at, end);
         if (at == end)
             return fail(scan, "string does not end");
         size_t len = 0;
@@ -213,7 +224,7 @@ static bool scan_member(struct scan *scan, const struct wanted *wanted, int dept
     if (!scan_value(scan, &value, depth))
         return false;
     for (size_t i = 0; i < wanted->count; i++)
-        if (json_span_is(&name, wanted->names[i])) {
+        if ((name.has_escapes || name.at[1] == wanted->names[i][0]) && json_span_is(&name, wanted->names[i])) {
             wanted->spans[i] = value;
             break;
         }
