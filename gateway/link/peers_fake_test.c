@@ -332,7 +332,7 @@ static void test_lost_envelope_is_counted(void **state)
 static void test_pick_is_stable(void **state)
 {
     (void)state;
-    char key[8];
+    char key[16];
     const struct peer *before[40];
     assert_null(peers_pick(t.peers, "u", 1));
     struct peer *a = known("rt1-r0"), *b = known("rt2-r0");

@@ -186,7 +186,7 @@ static void test_poke_before_the_registration_is_answered(void **state)
 static void test_pages_follow_as_there_is_room(void **state)
 {
     (void)state;
-    char id[8];
+    char id[16];
     for (int i = 0; i < 7; i++) {
         snprintf(id, sizeof(id), "m%d", i);
         fake_append(USER_BOX, id, 0);
