@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "check.h"
+#include "log.h"
 
 static void *crypto_malloc(size_t size, const char *file, int line)
 {
@@ -32,7 +33,8 @@ void memory_init(void)
         return;
     is_done = true;
     json_set_alloc_funcs(xmalloc, free);
-    CHECK(CRYPTO_set_mem_functions(crypto_malloc, crypto_realloc, crypto_free) == 1);
+    if (CRYPTO_set_mem_functions(crypto_malloc, crypto_realloc, crypto_free) != 1)
+        log_warn("OpenSSL was in use before the program began: it keeps its own memory"); /* a preloaded library */
 }
 
 static void *protobuf_alloc(void *arg, size_t size)
