@@ -206,6 +206,18 @@ def test_collapsed_gives_way_to_a_newer_one_only(story):
     assert story.verdict() == ["lost", "outcome wrong"]
 
 
+def test_each_read_again_after_devices_were_forgotten(story):
+    generation(story, time.time() - 100)
+    committed(story, 1)
+    one, two = story.each(1)
+    story.sees(one, "d1")
+    story.well(two, "d2")
+    story.ledger.forgets_devices([USER])
+    generation(story, time.time())
+    story.ledger.outcome({"id": one.id, "user": USER, "outcome": "stored", "router": "rt1-r0", "offset": "herald.push/0/1"}, time.time())
+    assert story.verdict() == []
+
+
 def collapsed_and_seen_late(story):
     older, newer = story.message(1, "collapse", collapse="a"), story.message(2, "collapse", collapse="a")
     story.outcome(older, "dropped", "collapsed")

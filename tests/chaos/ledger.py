@@ -157,7 +157,7 @@ class Ledger:
         with self.lock:
             self.unknown.update((user, None) for user in users)
             for (_, user), group in self.copies.items():
-                group.is_loose |= user in users and not all(m.acked for m in group.all)
+                group.is_loose |= user in users  # also what all have acknowledged: it may be read again, and find no device
 
     def knows_devices(self, user):
         """Told again and again while all its devices are in Redis."""
