@@ -74,6 +74,15 @@ class Ledger:
             for user in {m.user for m in messages}:
                 self.note(user, f"kafka has {messages[0].id} at {partition}/{offset}")
 
+    def never_accepted(self, messages, i):
+        """Kafka does not have it, and will not: it promises nothing."""
+        with self.lock:
+            self.counts["never accepted"] += 1
+            for m in messages if i == 0 else ():
+                self.open.pop(m.key, None)
+                if m.copies:
+                    m.copies.all.remove(m)
+
     def find(self, message_id, user, device=None):
         return self.open.get((message_id, user)) or self.open.get((message_id, user, device))
 

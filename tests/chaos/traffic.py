@@ -6,9 +6,8 @@ import random
 import threading
 import time
 
-from confluent_kafka import Producer
-
 from message import BAD, COLLAPSE, DEVICE, DURABLE, EACH, LISTED, ONCE, TTL, VOLATILE, Message, Record
+from producer import SureProducer
 
 MIX = ((DURABLE, 56), (DEVICE, 7), (LISTED, 4), (TTL, 5), (VOLATILE, 5), (BAD, 2), (ONCE, 6), (COLLAPSE, 8), (EACH, 7))
 PRIORITIES = (("normal", 8), ("high", 1), ("low", 1))
@@ -25,9 +24,7 @@ class Traffic:
         self.recent = collections.deque(maxlen=REMEMBERED)
         self.rng, self.seed = random.Random(f"{seed} traffic"), seed
         self.padded = set()  # users whose messages are big now: they read slowly, and buffers shall fill
-        self.producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 2, "enable.idempotence": True,
-                                  "message.timeout.ms": 0, "reconnect.backoff.max.ms": 500,
-                                  "socket.timeout.ms": 10000, "log_level": 0})
+        self.producer = SureProducer(bootstrap, ledger)
         self.number, self.paused, self.stopping = 0, threading.Event(), threading.Event()
         self.idle = threading.Event()
         self.thread = threading.Thread(target=self._run, daemon=True)
@@ -100,7 +97,7 @@ class Traffic:
                     for to in users for device in devices]
         for message in messages:
             self.ledger.produced(message)
-        self._send(json.dumps(record), key, messages, 0)
+        self.producer.send(json.dumps(record), key, messages, 0)
         if kind in (DURABLE, ONCE):
             self.recent.append((json.dumps(record), key, messages))
 
@@ -109,28 +106,17 @@ class Traffic:
         for message in messages:
             message.records.append(Record(self.number))
         self.number += 1
-        self._send(value, key, messages, len(messages[0].records) - 1)
-
-    def _send(self, value, key, messages, i):
-        def delivered(error, record):
-            if error is not None:
-                self.ledger.violate("harness", f"Kafka refused {messages[0].id}: {error}")
-            else:
-                self.ledger.accepted(messages, i, key, record.partition(), record.offset())
-
-        while True:
-            try:
-                self.producer.produce("herald.push", value, key, on_delivery=delivered)
-                return
-            except BufferError:
-                self.producer.poll(0.1)
+        self.producer.send(value, key, messages, len(messages[0].records) - 1)
 
     def pause(self):
         """Returns when Kafka has everything; the number of messages that it has not after a minute."""
         self.paused.set()
         self.idle.wait(10)
         self.recent.clear()
-        return self.producer.flush(60)
+        deadline = time.monotonic() + 60
+        while self.producer.outstanding() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        return self.producer.outstanding()
 
     def resume(self):
         self.idle.clear()
