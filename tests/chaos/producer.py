@@ -75,7 +75,7 @@ class SureProducer:
             try:
                 return self._read(consumer)
             except KafkaException:
-                time.sleep(0.5)
+                time.sleep(0.2)
             finally:
                 consumer.close()
 

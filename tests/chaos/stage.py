@@ -159,7 +159,7 @@ class Stage:
         if status < 0:
             self.ledger.violate("crash", f"{name} died of signal {-status}; end of its log:\n{process.log_tail(12)}")
         else:
-            self.ledger.counts["exits by itself"] += 1
+            self.ledger.counts[f"exits by itself of {name.split(chr(45))[0]}"] += 1
 
     def is_ready(self):
         return all(d.process.is_alive() and d.is_ready() for d in self.cluster.daemons)
