@@ -101,6 +101,7 @@ void redis_subscribe(struct redis *redis, const char *channel, redis_message_fn 
 uint64_t redis_client_id(const struct redis *redis);
 
 enum redis_kind { REDIS_NIL, REDIS_STRING, REDIS_INTEGER, REDIS_ARRAY, REDIS_STATUS, REDIS_ERROR };
+/* NULL, which comes with most errors, reads as NIL everywhere. */
 enum redis_kind redis_reply_kind(const struct redis_reply *reply);
 /* Of STRING, STATUS and ERROR; "" and 0 else. */
 const char *redis_reply_str(const struct redis_reply *reply, size_t *len_r);

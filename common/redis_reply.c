@@ -2,10 +2,12 @@
 
 #include <hiredis/hiredis.h>
 
-/* A struct redis_reply is hiredis' redisReply under a name that does not bring its header along. */
+/* A struct redis_reply is hiredis' redisReply under a name that does not bring its header along. None, as there is with
+ * an error, and where an array has no such element, is a nil. */
 static const redisReply *inner(const struct redis_reply *reply)
 {
-    return (const redisReply *)(const void *)reply;
+    static const redisReply nil = {.type = REDIS_REPLY_NIL};
+    return reply ? (const redisReply *)(const void *)reply : &nil;
 }
 
 enum redis_kind redis_reply_kind(const struct redis_reply *reply)

@@ -62,6 +62,18 @@ static void test_pipelined_replies_come_in_order(void **state)
     redis_free(&r);
 }
 
+/* As with an error, and beyond the end of an array. */
+static void test_no_reply_reads_as_nil(void **state)
+{
+    size_t len = 1;
+    (void)state;
+    assert_int_equal(redis_reply_kind(NULL), REDIS_NIL);
+    assert_string_equal(redis_reply_str(redis_reply_at(NULL, 1), &len), "");
+    assert_int_equal(len, 0);
+    assert_int_equal(redis_reply_int(NULL), 0);
+    assert_int_equal(redis_reply_count(NULL), 0);
+}
+
 static void test_reply_kinds(void **state)
 {
     (void)state;
@@ -410,6 +422,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_pipelined_replies_come_in_order),
+        cmocka_unit_test(test_no_reply_reads_as_nil),
         cmocka_unit_test(test_reply_kinds),
         cmocka_unit_test(test_arguments_are_binary_safe_and_large),
         cmocka_unit_test(test_killed_server_fails_each_command_once_and_comes_back),

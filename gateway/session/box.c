@@ -127,14 +127,15 @@ static void on_removed(void *arg, enum err err, const struct redis_reply *reply)
     struct removal *removal = arg;
     MAGIC_CHECK(removal, REMOVAL_MAGIC);
     struct session *s = removal->session;
-    size_t len;
     if (err == ERR_OK && redis_reply_count(reply) != 2)
         err = ERR_INVALID;
-    const char *removed = redis_reply_str(redis_reply_at(reply, 1), &len);
-    if (err == ERR_OK)
+    if (err == ERR_OK) {
+        size_t len;
+        const char *removed = redis_reply_str(redis_reply_at(reply, 1), &len);
         tell_ends(removal, removed, len);
+    }
     if (s->state != SESSION_ENDED)
-        drain_box_acked(s, removal->box, err, err == ERR_OK ? redis_reply_int(redis_reply_at(reply, 0)) : 0);
+        drain_box_acked(s, removal->box, err, redis_reply_int(redis_reply_at(reply, 0)));
     removal_free(removal);
 }
 

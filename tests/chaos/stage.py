@@ -3,6 +3,7 @@
 import collections
 import http.client
 import os
+import re
 import random
 import signal
 import threading
@@ -38,6 +39,10 @@ def port_offset(seed):
         if all(_is_free(port + offset + i) for port in PORTS.values() for i in range(3)):
             return offset
     raise StartError("no free ports")
+
+
+# a worker that a fault killed ended by signal 9
+BAD_LINE = re.compile(r'AddressSanitizer|LeakSanitizer|runtime error:|CHECK|check failed|worker ended.* signal=(4|6|7|8|11)\b')
 
 
 class PreparedCluster(Cluster):
@@ -202,8 +207,7 @@ class Stage:
         for daemon in self.cluster.daemons:
             try:
                 with open(daemon.process.log, errors="replace") as log:
-                    bad = [line for line in log if any(word in line for word in (
-                        "AddressSanitizer", "LeakSanitizer", "runtime error:", "CHECK", "check failed"))]
+                    bad = [line for line in log if BAD_LINE.search(line)]
             except OSError:
                 continue
             if bad and daemon.name not in getattr(self, "told", set()):

@@ -4,6 +4,7 @@ kill things start their own."""
 import itertools
 import json
 import os
+import re
 import subprocess
 import sys
 import uuid
@@ -91,15 +92,18 @@ class World:
         for tail in self.tails.values():
             tail.close()
         self.cluster.down()
+        check_logs(self.cluster)
 
 
 def check_logs(cluster):
-    """No sanitizer report and no failed CHECK in any daemon's log."""
+    """No sanitizer report, no failed CHECK, and no worker that died of a fault of its own, in any daemon's log."""
     for daemon in cluster.daemons:
         with open(daemon.process.log, errors="replace") as log:
             text = log.read()
         for bad in ("AddressSanitizer", "LeakSanitizer", "runtime error:", "CHECK failed", "check failed"):
             assert bad not in text, f"{daemon.name}: {bad}\n{text[-6000:]}"
+        died = re.search(r'msg="worker ended".* signal=(4|6|7|8|11)\b', text)
+        assert not died, f"{daemon.name}: {died[0]}\n{text[:died.end()][-3000:]}"
 
 
 @pytest.fixture(scope="session")
@@ -107,7 +111,6 @@ def shared_world(tmp_path_factory):
     world = World(tmp_path_factory.mktemp("cluster"), gateways=2, workers=2, routers=2, registries=2)
     yield world
     world.down()
-    check_logs(world.cluster)
 
 
 @pytest.fixture

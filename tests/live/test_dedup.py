@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from conftest import World, check_logs
+from conftest import World
 
 
 @pytest.mark.core
@@ -59,7 +59,6 @@ def lone(tmp_path):
     world = World(tmp_path, gateways=1, workers=1, routers=1, registries=1, assignments={"router.ack_wait": "60s"})
     yield world
     world.down()
-    check_logs(world.cluster)
 
 
 def test_read_again_after_a_kill_is_no_duplicate(lone, user):

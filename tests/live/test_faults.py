@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from conftest import World, check_logs
+from conftest import World
 from process import is_pid_alive
 from test_registry import get, wait_for
 from traffic import Traffic
@@ -17,7 +17,6 @@ def broken(tmp_path_factory):
     world = World(tmp_path_factory.mktemp("faults"), gateways=2, workers=2, routers=2, registries=2)
     yield world
     world.down()
-    check_logs(world.cluster)
 
 
 @pytest.fixture

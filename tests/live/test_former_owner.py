@@ -8,7 +8,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from conftest import World, check_logs
+from conftest import World
 from holding import Holding
 from test_registry import wait_for
 
@@ -62,7 +62,6 @@ class Owned:
         self.world.down()
         self.to_redis.close()
         self.to_gateway.close()
-        check_logs(self.world.cluster)
 
 
 @pytest.fixture(scope="module")

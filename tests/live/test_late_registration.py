@@ -5,7 +5,7 @@ import time
 import pytest
 
 from client import Client
-from conftest import World, check_logs
+from conftest import World
 from holding import Holding
 from test_registry import wait_for
 
@@ -22,7 +22,6 @@ def held(tmp_path):
     yield world, proxy
     world.down()
     proxy.close()
-    check_logs(world.cluster)
 
 
 def test_late_registration(held, user):

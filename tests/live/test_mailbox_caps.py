@@ -2,7 +2,7 @@
 
 import pytest
 
-from conftest import World, check_logs
+from conftest import World
 from test_push import wait_gone
 
 
@@ -16,7 +16,6 @@ def oldest(tmp_path_factory):
     world = small(tmp_path_factory, "drop-oldest")
     yield world
     world.down()
-    check_logs(world.cluster)
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +23,6 @@ def newest(tmp_path_factory):
     world = small(tmp_path_factory, "drop-newest")
     yield world
     world.down()
-    check_logs(world.cluster)
 
 
 def fill(world, name, count):

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from conftest import World, check_logs
+from conftest import World
 from test_canary import metrics
 from test_registry import wait_for
 from traffic import Traffic
@@ -19,7 +19,6 @@ def hasty(tmp_path):
         "kafka.properties": "session.timeout.ms=6000,message.timeout.ms=2000"})
     yield world
     world.down()
-    check_logs(world.cluster)
 
 
 def ids_of(tail):
@@ -106,7 +105,6 @@ def slow(tmp_path):
         "kafka.properties": "session.timeout.ms=6000,linger.ms=1000"})
     yield world
     world.down()
-    check_logs(world.cluster)
 
 
 def test_router_dies_with_outcomes_in_its_hands(slow, user):

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from conftest import World, check_logs
+from conftest import World
 from test_registry import wait_for
 from traffic import Traffic
 
@@ -16,7 +16,6 @@ def owned(tmp_path_factory):
     world = World(tmp_path_factory.mktemp("owners"), gateways=1, workers=2, routers=2, registries=1)
     yield world
     world.down()
-    check_logs(world.cluster)
 
 
 def partitions_of(world):
