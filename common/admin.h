@@ -65,7 +65,7 @@ extern const struct metric admin_metrics[];
 /* A handler answers once, now or later, with admin_reply(). If the client leaves before, the reply goes nowhere,
  * but must still be given: it frees the request. */
 typedef void admin_fn(struct admin_request *request, void *arg);
-/* Writes the reason into why when not ready. */
+/* Writes the reason into why when not ready; when ready, what is to be known all the same, if anything. */
 typedef bool admin_ready_fn(void *arg, struct buf *why);
 
 /* ERR_SYSTEM (errno) when the address cannot be bound, ERR_INVALID when it is none. The settings are read here only. */

@@ -8,6 +8,7 @@
 #include "common/service.h"
 #include "router/outcome/audit_report.h"
 #include "router/record/canary.h"
+#include "router/box/durability.h"
 #include "router/dispatch/dispatch.h"
 #include "router/metrics.h"
 #include "router/outcome/outcome.h"
@@ -31,6 +32,7 @@ struct router {
     const char *id;
     char endpoint[NET_HOST_MAX + 16];
     struct redis *redis;
+    struct durability *durability;
     struct bus *bus;
     struct results *results;
     struct dispatch *dispatch;
@@ -225,6 +227,8 @@ static void on_redis_state(void *arg, bool is_up)
     struct router *router = arg;
     MAGIC_CHECK(router, ROUTER_MAGIC);
     metric_set(METRIC_REDIS_UP, is_up);
+    if (is_up)
+        durability_ask(router->durability);
     if (is_up && router->dispatch)
         dispatch_redis_up(router->dispatch);
     if (is_up && router->tenures)
@@ -247,14 +251,17 @@ static void fill_lease(void *arg, Herald__V1__Lease *lease)
 static bool is_ready(void *arg, struct buf *why)
 {
     struct router *router = arg;
+    bool is_ready = false;
     MAGIC_CHECK(router, ROUTER_MAGIC);
     if (!redis_is_up(router->redis) || !resolver_is_up(dispatch_resolver(router->dispatch)))
         buf_add_str(why, "Redis cannot be reached");
     else if (!source_is_up(router->source))
         buf_add_str(why, "Kafka cannot be reached");
     else
-        return true;
-    return false;
+        is_ready = true;
+    if (is_ready)
+        durability_tell(router->durability, why);
+    return is_ready;
 }
 
 static void on_scrape(void *arg)
@@ -365,6 +372,7 @@ static enum err make(struct router *router)
     uint64_t generation = service_generation(router->service);
     admin_on_scrape(service_admin(router->service), on_scrape, router);
     router->redis = redis_new(router->loop, &s->redis, "main", on_redis_state, router);
+    router->durability = durability_new(router->redis);
     enum err err = make_inbox(router);
     if (err)
         return err;
@@ -418,6 +426,7 @@ static void end(void *arg)
     if (router->handover)
         handover_stop(router->handover);
     redis_free(&router->redis);
+    durability_free(&router->durability);
     tenures_free(&router->tenures);
     if (router->dispatch) {
         dispatch_abandon_all(router->dispatch);

@@ -1,6 +1,8 @@
 """A Redis that is there, but refuses writes (a full disk, too few replicas, no memory)."""
 
 import time
+import urllib.error
+import urllib.request
 
 import pytest
 
@@ -43,3 +45,27 @@ def test_acknowledged_entries_are_removed_later(own, user):
         assert time.monotonic() < deadline, "the mailbox is not emptied"
         time.sleep(0.05)
     assert workers(own) == alive and not client.closed.is_set()
+
+
+def test_readyz_says_what_mailboxes_may_lose(own):
+    router = own.cluster.of("router")[0]
+
+    def told(words):
+        own.redis_cli("CLIENT", "KILL", "TYPE", "normal")  # asked with each connection
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{router.admin_port}/readyz", timeout=5) as response:
+                    if words in response.read().decode():
+                        return True
+            except urllib.error.HTTPError:
+                pass  # 503 until Redis is back
+            time.sleep(0.05)
+        return False
+
+    own.redis_cli("CONFIG", "SET", "appendonly", "yes")
+    own.redis_cli("CONFIG", "SET", "appendfsync", "always")
+    assert told("ready: mailboxes: appendfsync always: a crash of Redis or its machine loses nothing\n")
+    own.redis_cli("CONFIG", "SET", "appendonly", "no")
+    own.redis_cli("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+    assert told("loses all that was stored since its last snapshot; maxmemory-policy is not noeviction")
