@@ -8,7 +8,8 @@
 
 #include "router/box/durability.h"
 
-static void says(const char *appendonly, const char *appendfsync, const char *policy, const char *crash, const char *evicted)
+static void says(const char *appendonly, const char *appendfsync, const char *policy, const char *crash,
+                 const char *evicted)
 {
     const struct durability_settings settings = {appendonly, appendfsync, policy};
     assert_non_null(strstr(durability_of_crash(&settings), crash));
