@@ -220,6 +220,11 @@ class Device:
             batch.append(seq)
         self.ledger.seen(self.user, self.name, message["id"], message.get("content"), f"seq {seq} in {self.session}")
 
+    def catch_up(self):
+        """A device that acknowledges again begins with what it saw while it did not: nothing may come after that for it."""
+        if self.state == OPEN and self.is_acking and self.unacked and not self.due:
+            self.due.append((time.monotonic(), self.seq))
+
     def _ack(self, seq):
         """Of all up to that, or one by one, by id."""
         ids = []

@@ -301,6 +301,7 @@ class ClientFault(Fault):
             setattr(device, name, value)
             device.note(f"{name} = {value}")
             device.want_events()
+            device.catch_up()
         world.fleet.each(self.users(world), do)
 
 

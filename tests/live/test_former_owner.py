@@ -120,7 +120,8 @@ def test_late_deliveries_are_refused(owned, user):
         clients[name].push(sent[name][-1], timeout=60)  # from the other router
     held = owned.to_gateway.held().count(b'"late delivery"')
     owned.to_gateway.release()
-    wait_for(lambda: owned.counter(owned.gateway, "herald_gateway_old_owners_total") == old + held, 20, "all refused")
+    # or more: a canary may have been among what was held
+    wait_for(lambda: owned.counter(owned.gateway, "herald_gateway_old_owners_total") >= old + held, 20, "all refused")
     for name in names:
         assert [m["content"] for m in clients[name].pushes()].count("late delivery") == 1
     owned.go_on()
