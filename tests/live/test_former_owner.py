@@ -7,12 +7,14 @@ import socket
 from urllib.request import urlopen
 
 import pytest
+from confluent_kafka import ConsumerGroupState
+from confluent_kafka.admin import AdminClient
 
 from conftest import World
 from holding import Holding
 from test_registry import wait_for
 
-USERS = 16  # of 4 partitions each router has 2: that none of the users is the stopped one's does not happen
+USERS = 16  # each router has half of the 8 partitions: that none of the users is the stopped one's does not happen
 
 
 def free_port():
@@ -44,6 +46,8 @@ class Owned:
                                  "link.silence": "90s"})
         restart(self.router, **{"redis.address": self.to_redis.address, "redis.timeout": "60s",
                                 "router.ack_wait": "60s"})
+        self.admin = AdminClient({"bootstrap.servers": self.world.cluster.broker.address})
+        self.wait_shared()
 
     def counter(self, daemon, name):
         with urlopen(f"http://127.0.0.1:{daemon.admin_port}/metrics", timeout=5) as response:
@@ -53,9 +57,18 @@ class Owned:
     def box_len(self, name):
         return int(self.world.redis_cli("XLEN", f"herald:box:{{{name}}}"))
 
+    def wait_shared(self):
+        """Until each router has half of the partitions, by what Kafka says of the group."""
+        def is_shared():
+            group = self.admin.describe_consumer_groups(["herald-router"])["herald-router"].result(10)
+            owned = [len(member.assignment.topic_partitions) for member in group.members]
+            return group.state == ConsumerGroupState.STABLE and len(owned) == 2 and owned[0] == owned[1]
+        wait_for(is_shared, 60, "each router has half of the partitions")
+
     def go_on(self):
         self.router.process.signal(signal.SIGCONT)
         wait_for(self.router.is_ready, 40, "router ready again")
+        self.wait_shared()
 
     def down(self):
         self.router.process.signal(signal.SIGCONT)
