@@ -82,8 +82,10 @@ def judge_record(ledger, m, record, is_first, outcomes):
             ledger.violate("outcome missing", f"of {record.position}: {m}", m.user)
         return
     readings, later = [], []
+    # in whichever order: a client may acknowledge what Redis has before the answer to the append is there
+    is_stored = any(o["outcome"] == "stored" for o in outcomes)
     for outcome in outcomes:
-        is_later = (outcome["outcome"], outcome.get("reason")) in BY_MAILBOX and any(o["outcome"] == "stored" for o in readings)
+        is_later = is_stored and (outcome["outcome"], outcome.get("reason")) in BY_MAILBOX
         (later if is_later else readings).append(outcome)
     ledger.counts["outcomes later"] += len(later)
     judge_later(ledger, m, later, sum(o["outcome"] == "stored" for o in readings))

@@ -173,6 +173,14 @@ def test_later_fate_is_one(story):
     assert story.verdict() == ["outcome repeated"]
 
 
+def test_later_fate_may_come_first(story):
+    m = story.message(1)
+    story.sees(m)
+    story.outcome(m, "acked", "mailbox")
+    story.outcome(m, "stored")
+    assert story.verdict() == []
+
+
 def test_later_fate_is_told_again_when_the_answer_is_missing(story):
     m = story.message(1)
     story.outcome(m, "stored")
