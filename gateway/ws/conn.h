@@ -20,6 +20,7 @@
 #include "common/loop.h"
 #include "common/message.h"
 #include "common/option.h"
+#include "gateway/ws/gate.h"
 
 struct conns; /* all connections of a worker, with what they share (listener, receive buffer, pools, wheel) */
 struct conn;
@@ -102,6 +103,8 @@ struct conns *conns_new(struct loop *loop, const struct conn_settings *settings,
 /* Accepts on this descriptor (not owned) until conns_stop_accepting(). */
 void conns_start_accepting(struct conns *conns, int listener);
 void conns_stop_accepting(struct conns *conns);
+/* New connections are refused for that reason (503), until it is opened again. */
+void conns_close_gate(struct conns *conns, enum gate_refusal refusal, bool is_closed);
 /* Closes every connection with that reason. */
 void conns_close_all(struct conns *conns, enum close_reason reason);
 uint32_t conns_count(const struct conns *conns, enum conn_state state);

@@ -12,6 +12,7 @@
 #include "common/wheel.h"
 #include "gateway/ws/conn.h"
 #include "gateway/ws/deflate.h"
+#include "gateway/ws/gate.h"
 #include "gateway/ws/http_head.h"
 #include "gateway/ws/outq.h"
 #include "gateway/ws/ws_codec.h"
@@ -87,6 +88,7 @@ struct conns {
     int listener; /* -1: none */
     struct loop_fd listener_watch;
     struct loop_timer *accept_timer; /* resumes accepting */
+    struct gate gate;
 
     struct slab *slab;
     struct outq_pool *outqs;

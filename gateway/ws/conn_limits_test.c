@@ -224,6 +224,29 @@ static void one_too_many_gets_503(void **state)
     client_free(&third);
 }
 
+static void a_closed_gate_gets_503_until_it_opens(void **state)
+{
+    struct world *w = *state;
+    uint64_t refused = metric_get_labelled(METRIC_WS_REFUSED, GATE_MEMORY);
+    struct client first = client_upgrade(w);
+    conns_close_gate(w->conns, GATE_MEMORY, true);
+    struct client second = client_connect(w, 0);
+    client_write(&second, request, sizeof(request) - 1);
+    UNTIL(w, &second, second.is_eof);
+    assert_memory_equal(second.in.bytes, "HTTP/1.1 503 ", 13);
+    assert_non_null(strstr(second.in.bytes, "\r\nRetry-After: "));
+    assert_int_equal(metric_get_labelled(METRIC_WS_REFUSED, GATE_MEMORY) - refused, 1);
+    client_free(&second);
+    assert_int_equal(conns_count(w->conns, CONN_OPEN), 1); /* who is in stays in */
+    conns_close_gate(w->conns, GATE_MEMORY, false);
+    struct client third = client_connect(w, 0);
+    client_write(&third, request, sizeof(request) - 1);
+    UNTIL(w, &third, has_answer(&third));
+    assert_memory_equal(third.in.bytes, "HTTP/1.1 101 ", 13);
+    client_free(&third);
+    client_free(&first);
+}
+
 static void out_of_descriptors_is_waited_for(void **state)
 {
     struct world *w = *state;
@@ -257,6 +280,7 @@ int main(void)
         WS_TEST(an_unfinished_request_is_dropped),
         WS_TEST(refusals_arrive_whole),
         WS_TEST(one_too_many_gets_503),
+        WS_TEST(a_closed_gate_gets_503_until_it_opens),
         WS_TEST(out_of_descriptors_is_waited_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -67,16 +67,24 @@ static uint32_t live_count(const struct conns *conns)
 static void take_connection(struct conns *conns, int fd, const char *peer)
 {
     metric_add(METRIC_WS_ACCEPTED, 1);
-    bool is_full = live_count(conns) >= conns->settings->connections_max;
-    if (is_full && conns->counts[CONN_CLOSING] >= REFUSED_CLOSING_MAX) {
+    enum gate_refusal refusal = gate_ask(&conns->gate, live_count(conns), conns->settings->connections_max);
+    bool is_refused = refusal != GATE_REFUSAL_COUNT;
+    if (is_refused)
+        metric_add_labelled(METRIC_WS_REFUSED, refusal, 1);
+    if (is_refused && conns->counts[CONN_CLOSING] >= REFUSED_CLOSING_MAX) {
         metric_add_labelled(METRIC_WS_HTTP_REFUSED, http_status_index(503), 1);
         metric_add_labelled(METRIC_WS_CLOSED, CLOSE_BAD_REQUEST, 1);
         close(fd);
         return;
     }
     struct conn *c = conn_new(conns, fd, peer);
-    if (is_full)
-        conn_refuse(c, CLOSE_BAD_REQUEST, 503, "too many connections");
+    if (is_refused)
+        conn_refuse(c, CLOSE_BAD_REQUEST, 503, gate_text(refusal));
+}
+
+void conns_close_gate(struct conns *conns, enum gate_refusal refusal, bool is_closed)
+{
+    conns->gate.is_closed[refusal] = is_closed;
 }
 
 static void pause_accepting(struct conns *conns)

@@ -4,6 +4,7 @@
 #define HERALD_GATEWAY_WS_WS_METRICS_H
 
 #include "gateway/ws/conn.h"
+#include "gateway/ws/gate.h"
 #include "gateway/ws/http_status.h"
 
 extern const char *const conn_state_names[];    /* NULL-terminated, in the order of enum conn_state */
@@ -22,6 +23,8 @@ enum ws_frame_kind { WS_FRAME_TEXT, WS_FRAME_BINARY, WS_FRAME_PING, WS_FRAME_PON
       close_reason_names)                                                                                              \
     X(WS_HTTP_REFUSED, METRIC_COUNTER, "herald_gateway_http_refused_total",                                            \
       "HTTP requests that did not become WebSockets, by the status of the answer.", "status", http_status_names)       \
+    X(WS_REFUSED, METRIC_COUNTER, "herald_gateway_connections_refused_total",                                          \
+      "New connections that were not let in (503), by reason.", "reason", gate_refusal_names)                          \
     X(WS_ACCEPT_PAUSES, METRIC_COUNTER, "herald_gateway_accept_pauses_total",                                          \
       "Times that accepting was paused because descriptors or memory for sockets ran out.", NULL, NULL)                \
     X(WS_FRAMES_IN, METRIC_COUNTER, "herald_gateway_ws_received_total",                                                \
