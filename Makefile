@@ -10,6 +10,7 @@
 #   make model      every state of the model of delivery in small worlds (docs/delivery.md); MODEL=--long, --mutations
 #   make asan       unit tests and core live tests under AddressSanitizer and UBSan
 #   make chaos SEED=n FAULTS=n   seeded faults against a real cluster, judged by a ledger (tests/chaos/README.md); chaos-long: 1000
+#   make instructions   what a message costs in instructions, compared with bench/instructions.json; update-instructions
 #   make bench docs install clean
 
 VARIANT ?= release
@@ -58,6 +59,8 @@ ctl_SRCS := $(addprefix registry/ctl/, \
     cmd_instances.c cmd_user.c cmd_users.c cmd_stats.c cmd_topics.c cmd_watch.c cmd_token.c cmd_health.c cmd_dlq.c cmd_audit.c)
 
 bench_SRCS := $(addprefix bench/, load.c load_conn.c load_run.c)
+# drivers of the instruction ratchet, over fakes of what is not the daemon's
+count_SRCS := $(addprefix bench/instructions/, count.c fake_bus.c fake_redis.c)
 devbroker_SRCS := deploy/local/kafka_devbroker.c
 
 # name_test.c files, each a program of its own: linked with all of common and the daemon's own sources but main.c
@@ -207,6 +210,24 @@ bench:
 	@deploy/deps test
 	@$(MAKE) --no-print-directory -j2 programs $(BENCH_PROGRAMS)
 	@bench/run.py $(BENCH)
+
+# --- instructions -------------------------------------------------------------------------------------------------------
+
+# by valgrind, compared with bench/instructions.json; update-instructions writes that, and the table of docs/performance.md
+COUNT_PROGRAMS := $(addprefix $(O)/, herald-count-router herald-count-gateway)
+$(O)/herald-count-router: $(O)/bench/instructions/router_count.o $(O)/bench/instructions/fake_kafka.o \
+    $(count_SRCS:%.c=$(O)/%.o) $(O)/common/loop_fake.o $(call daemon_objs,router) $(O)/libherald.a
+$(O)/herald-count-gateway: $(O)/bench/instructions/gateway_count.o $(count_SRCS:%.c=$(O)/%.o) $(O)/common/loop_fake.o \
+    $(call daemon_objs,gateway) $(O)/libherald.a
+$(COUNT_PROGRAMS):
+	$(call SAY,LD)
+	$(CC) $(LDFLAGS) -o $@ $(filter %.o %.a, $^) $(LIBS)
+
+instructions update-instructions:
+	@deploy/deps lint
+	@$(MAKE) --no-print-directory -j2 $(COUNT_PROGRAMS)
+	@bench/instructions/count.py $(if $(filter update-%,$@),--update) $(COUNT)
+.PHONY: instructions update-instructions
 
 # --- documents, lint, format --------------------------------------------------------------------------------------------
 
