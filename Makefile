@@ -58,13 +58,13 @@ ctl_SRCS := $(addprefix registry/ctl/, \
     main.c command.c arguments.c client.c http.c url.c table_print.c show.c screen.c \
     cmd_instances.c cmd_user.c cmd_users.c cmd_stats.c cmd_topics.c cmd_watch.c cmd_token.c cmd_health.c cmd_dlq.c cmd_audit.c)
 
-bench_SRCS := $(addprefix bench/, load.c load_conn.c load_run.c)
+bench_SRCS := $(addprefix bench/, load.c plan.c fleet.c client.c client_read.c opener.c order.c hist.c schedule.c producer.c run.c)
 # drivers of the instruction ratchet, over fakes of what is not the daemon's
 count_SRCS := $(addprefix bench/instructions/, count.c fake_bus.c fake_redis.c)
 devbroker_SRCS := deploy/local/kafka_devbroker.c
 
 # name_test.c files, each a program of its own: linked with all of common and the daemon's own sources but main.c
-TESTS := $(wildcard common/*_test.c gateway/*_test.c gateway/*/*_test.c router/*_test.c router/*/*_test.c registry/*_test.c registry/ctl/*_test.c)
+TESTS := $(wildcard common/*_test.c gateway/*_test.c gateway/*/*_test.c router/*_test.c router/*/*_test.c registry/*_test.c registry/ctl/*_test.c bench/*_test.c)
 
 PROTOS := link lease push client
 
@@ -137,7 +137,7 @@ $(G)/web_assets.h: $(wildcard registry/web/*)
 
 TEST_PROGRAMS := $(TESTS:%.c=$(O)/%)
 # a daemon's tests link with all of the daemon but its main.c; *_fake_test.c get the fake loop in place of the real one
-daemon_objs = $(filter-out %/main.o, $($(1)_SRCS:%.c=$(O)/%.o))
+daemon_objs = $(filter-out %/main.o %/bench/load.o, $($(1)_SRCS:%.c=$(O)/%.o))
 $(O)/gateway/%_test: $(O)/gateway/%_test.o $(call daemon_objs,gateway) $(O)/libherald.a
 	$(CC) $(LDFLAGS) -o $@ $(if $(findstring _fake_test,$@),$(O)/common/loop_fake.o) $^ $(LIBS) -lcmocka
 # those of sessions play the part of the connections
@@ -149,6 +149,8 @@ $(O)/registry/ctl/%_test: $(O)/registry/ctl/%_test.o $(call daemon_objs,ctl) $(O
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS) -lcmocka
 $(O)/registry/%_test: $(O)/registry/%_test.o $(call daemon_objs,registry) $(O)/libherald.a
 	$(CC) $(LDFLAGS) -o $@ $(if $(findstring _fake_test,$@),$(O)/common/loop_fake.o) $^ $(LIBS) -lcmocka
+$(O)/bench/%_test: $(O)/bench/%_test.o $(call daemon_objs,bench) $(O)/libherald.a
+	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS) -lcmocka
 $(O)/common/%_test: $(O)/common/%_test.o $(O)/libherald.a
 	$(CC) $(LDFLAGS) -o $@ $(if $(findstring _fake_test,$@),$(O)/common/loop_fake.o) $^ $(LIBS) -lcmocka
 $(filter %_fake_test,$(TEST_PROGRAMS)): | $(O)/common/loop_fake.o

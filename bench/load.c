@@ -1,116 +1,90 @@
 /*
- * The load client: N authenticated WebSocket connections in one process, a producer at a steady rate, and a check of
- * every message that arrives: numbers run without gap, repetition or reversal on each connection, or the run is void.
- * Rates are open-loop: a message carries the time at which it was due, so a late sender does not hide latency.
+ * The load generator: N authenticated WebSocket connections in as many processes as their descriptors need, a producer
+ * with open-loop rates, and a check of every message that arrives: in each stream, each connection's numbers run
+ * without gap, repetition or reversal, or the run is void. A message carries the time at which it was due, so a late
+ * sender, or a slow broker, does not hide latency.
  *
- *     herald-load --gateway HOST:PORT[,..] --connections N [--brokers B --rate R --seconds S --class volatile|durable]
- *                 [--all] [--size BYTES] [--linger MS] [--hold] [--raw PORT]
+ *     herald-load --gateway HOST:PORT[,..] --connections N [--processes N] [--ramp PER_S] [--reconnect MS]
+ *                 [--brokers B --stream to=user|users|all,class=volatile|durable,rate=N,size=BYTES,group=N,burst=N,
+ *                 fields=JSON]... [--warm-up S] [--seconds S] [--linger MS] [--prefix P] [--secret S] [--raw]
  *
- * Prints "ready" when all are connected and waits for a line on standard input (so that the caller can look at memory
- * and CPU), then runs, prints one JSON object, and stays connected until another line or the end of input: leaving
- * costs the server too, and is no part of a delivery. --raw: bare TCP connections that only read (for herald-floor).
+ * Connects, warms up, prints "ready" and the milliseconds that connecting took, and waits for a line on standard input
+ * (so that the caller can look at memory and CPU). Then it runs, prints one JSON object (docs/benchmarks.md), and stays
+ * connected until another line or the end of input: leaving costs the server too, and is no part of a delivery. Without
+ * --stream nothing is produced: the connections are held. --raw: bare TCP connections that only read (for
+ * herald-floor). Exit status 1: void.
  */
-#include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+#include <sys/prctl.h>
 
-#include "bench/load.h"
+#include "bench/fleet.h"
+#include "bench/plan.h"
+#include "bench/run.h"
+#include "common/check.h"
+#include "common/clock.h"
 
-static const struct option long_options[] = {
-    {"gateway", required_argument, NULL, 'g'}, {"connections", required_argument, NULL, 'n'},
-    {"brokers", required_argument, NULL, 'b'}, {"rate", required_argument, NULL, 'r'},
-    {"seconds", required_argument, NULL, 's'}, {"class", required_argument, NULL, 'c'},
-    {"size", required_argument, NULL, 'z'},    {"linger", required_argument, NULL, 'l'},
-    {"hold", no_argument, NULL, 'h'},          {"raw", required_argument, NULL, 'R'},
-    {"prefix", required_argument, NULL, 'p'},  {"secret", required_argument, NULL, 'S'},
-    {"all", no_argument, NULL, 'a'},           {NULL, 0, NULL, 0}};
+static struct run run; /* histograms are too much for a stack */
 
-static uint64_t number(const char *text)
+static bool wait_line(void)
 {
-    char *end;
-    uint64_t value = strtoull(text, &end, 10);
-    if (*end || end == text) {
-        fprintf(stderr, "herald-load: %s is not a number\n", text);
-        exit(2);
-    }
-    return value;
+    char line[64];
+    return fgets(line, sizeof line, stdin) != NULL;
 }
 
-static void parse(struct load_plan *plan, int argc, char **argv)
+static bool warm_up(const struct plan *plan)
 {
-    int c;
-    while ((c = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
-        switch (c) {
-        case 'g':
-            plan->gateways = optarg;
-            break;
-        case 'n':
-            plan->connections = (uint32_t)number(optarg);
-            break;
-        case 'b':
-            plan->brokers = optarg;
-            break;
-        case 'r':
-            plan->rate = number(optarg);
-            break;
-        case 's':
-            plan->seconds = number(optarg);
-            break;
-        case 'c':
-            plan->is_durable = strcmp(optarg, "durable") == 0;
-            break;
-        case 'z':
-            plan->size = number(optarg);
-            break;
-        case 'l':
-            plan->linger_ms = number(optarg);
-            break;
-        case 'h':
-            plan->is_hold = true;
-            break;
-        case 'a':
-            plan->is_all = true;
-            break;
-        case 'R':
-            plan->raw_port = (uint16_t)number(optarg);
-            break;
-        case 'p':
-            plan->prefix = optarg;
-            break;
-        case 'S':
-            plan->secret = optarg;
-            break;
-        default:
-            exit(2);
-        }
+    if (plan->stream_count == 0)
+        return true;
+    run.producer = producer_new(plan);
+    if (plan->warm_up_s == 0)
+        return true;
+    bool is_complete = run_stretch(&run, plan, plan->warm_up_s);
+    if (!is_complete || run.now.late || run.now.repeated) {
+        fprintf(stderr, "herald-load: the warm-up is void: ");
+        run_report(&run, plan, stderr);
     }
-    if (!plan->gateways && !plan->raw_port) {
-        fprintf(stderr, "herald-load: --gateway is needed\n");
-        exit(2);
-    }
+    fleet_clear(run.fleet);
+    return is_complete;
+}
+
+/* Holding, there is nothing but connections to report. */
+static bool perform(const struct plan *plan)
+{
+    bool is_valid = true;
+    if (plan->stream_count > 0)
+        is_valid = run_stretch(&run, plan, plan->seconds);
+    else
+        fleet_tally(run.fleet, &run.now);
+    run_report(&run, plan, stdout);
+    const struct tally *now = &run.now;
+    bool is_whole = now->closed == 0 || plan->reconnect_ms > 0;
+    return is_valid && is_whole && now->late == 0 && now->repeated == 0;
 }
 
 int main(int argc, char **argv)
 {
-    struct load_plan plan = {.connections = 100, .rate = 1000, .seconds = 5, .size = 128, .prefix = "b"};
-    parse(&plan, argc, argv);
-    struct load *load = load_new(&plan);
-    if (!load_connect(load))
-        return 1;
-    printf("ready\n");
-    fflush(stdout);
-    char line[16];
-    if (!fgets(line, sizeof(line), stdin))
-        return 0;
-    if (plan.is_hold)
-        load_hold(load);
-    else
-        load_run(load);
-    bool is_valid = load_report(load);
-    if (!plan.is_hold && !plan.raw_port)
-        load_hold(load);
+    static struct plan plan;
+    static struct schedule schedule;
+    if (!plan_parse(&plan, argc, argv))
+        return 2;
+    prctl(PR_SET_TIMERSLACK, 1000);
+    schedule_init(&schedule, &plan);
+    run.schedule = &schedule;
+    uint64_t start_us = clock_mono_us();
+    run.fleet = fleet_start(&plan);
+    bool is_up = fleet_wait_up(run.fleet);
+    uint64_t connected_us = clock_mono_us() - start_us;
+    bool is_valid = is_up && warm_up(&plan);
+    if (is_valid) {
+        printf("ready %.1f\n", (double)connected_us / 1e3);
+        fflush(stdout);
+        is_valid = wait_line() && perform(&plan);
+        wait_line();
+    }
+    if (run.producer)
+        producer_free(&run.producer);
+    fleet_free(&run.fleet);
     return is_valid ? 0 : 1;
 }

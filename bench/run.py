@@ -36,7 +36,7 @@ class Load:
         self.child = subprocess.Popen(pinned(CLIENT, [os.path.join(PROGRAMS, "herald-load"), *argv]),
                                       stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         line = self.child.stdout.readline()
-        if line != "ready\n":
+        if not line.startswith("ready"):
             raise SystemExit(f"bench: herald-load {argv} did not connect")
 
     def go(self):
@@ -47,7 +47,7 @@ class Load:
     def finish(self):
         """The report; its connections stay. SystemExit when the run is void."""
         report = json.loads(self.child.stdout.readline())
-        if report["lost"] or report["repeated"] or report["closed"]:
+        if report["lost"] or report["late"] or report["repeated"] or report["closed"]:
             raise SystemExit(f"bench: void run: {report}")
         return report
 
@@ -61,7 +61,7 @@ def floor_us(connections=10000, rounds=30, port=18999):
                               stdout=subprocess.PIPE, text=True)
     if server.stdout.readline() != "listening\n":
         raise SystemExit(f"bench: herald-floor cannot listen on port {port}")
-    load = Load("--raw", port, "--connections", connections, "--seconds", 60).go()
+    load = Load("--raw", "--gateway", f"127.0.0.1:{port}", "--connections", connections)
     text, _ = server.communicate()
     load.end()
     return json.loads(text)["cpu_us_per_message"]
@@ -94,17 +94,19 @@ class Bench:
         print(f"{name:<44} {median:>9.2f} {unit:<6} ({min(values):.2f} .. {max(values):.2f})  {ratio:<13} goal {goal}",
               flush=True)
 
-    def delivery(self, name, rate, goal, *argv, connections=10000, seconds=6):
+    def delivery(self, name, rate, goal, kind="to=user,class=volatile", connections=10000, seconds=6):
         """CPU for each message, with latency as a by-product."""
         values, floors = [], []
         for _ in range(self.args.rounds):
             floors.append(floor_us())
-            load = self.load(connections, "--rate", rate, "--seconds", seconds, "--linger", LINGER_MS, *argv)
+            load = self.load(connections, "--stream", f"{kind},rate={rate}", "--warm-up", 1, "--seconds", seconds, "--linger",
+                             LINGER_MS)
             before, wrote = self.cpu(), self.redis_writes()
             report = load.go().finish()
             values.append((self.cpu() - before) * 1e6 / report["received"])
             load.end()
-            print(f"    {report['received']} messages, p50 {report['p50_us'] / 1e3:.2f} ms, p99 {report['p99_us'] / 1e3:.2f} ms, "
+            print(f"    {report['received']} messages, p50 {report['latency']['p50_us'] / 1e3:.2f} ms, "
+                  f"p99 {report['latency']['p99_us'] / 1e3:.2f} ms, "
                   f"mailbox writes {self.redis_writes() - wrote}", flush=True)
         self.row(name, values, "us", goal, statistics.median(floors))
 
@@ -118,11 +120,11 @@ class Bench:
     def latency(self, rate, goal50, goal99):
         p50, p99 = [], []
         for _ in range(self.args.rounds):
-            load = self.load(10000, "--rate", rate, "--seconds", 6, "--class", "durable")
+            load = self.load(10000, "--stream", f"to=user,class=durable,rate={rate}", "--warm-up", 1, "--seconds", 6)
             report = load.go().finish()
             load.end()
-            p50.append(report["p50_us"] / 1e3)
-            p99.append(report["p99_us"] / 1e3)
+            p50.append(report["latency"]["p50_us"] / 1e3)
+            p99.append(report["latency"]["p99_us"] / 1e3)
         self.row(f"latency p50 at {rate}/s, 10,000 users", p50, "ms", goal50)
         self.row(f"latency p99 at {rate}/s, 10,000 users", p99, "ms", goal99)
 
@@ -131,7 +133,7 @@ class Bench:
         pid = self.cluster.of("gateway")[0].process.pid
         points = []
         for connections in (1000, 10000, 15000):
-            load = self.load(connections, "--prefix", f"m{connections}-", "--hold")
+            load = self.load(connections, "--prefix", f"m{connections}-")
             points.append((connections, sum(map(pss_bytes, tree([pid])))))
             load.end()
             self.wait_empty()
@@ -164,11 +166,11 @@ def main():
         "memory": bench.memory,
         "volatile": lambda: bench.delivery("Kafka -> one user, volatile, 20,000/s", 20000, "<= 1.6 x floor"),
         "volatile_full": lambda: bench.delivery("the same at 60,000/s (a full core)", 60000, "<= 1.6 x floor"),
-        "durable": lambda: bench.delivery("Kafka -> one user, durable, 15,000/s", 15000, "<= 2.5 x floor", "--class",
-                                          "durable"),
-        "durable_full": lambda: bench.delivery("the same at 60,000/s (a full core)", 60000, "<= 2.5 x floor", "--class",
-                                               "durable"),
-        "broadcast": lambda: bench.delivery("broadcast to 10,000", 5, "<= 1.15 x floor", "--all"),
+        "durable": lambda: bench.delivery("Kafka -> one user, durable, 15,000/s", 15000, "<= 2.5 x floor",
+                                          "to=user,class=durable"),
+        "durable_full": lambda: bench.delivery("the same at 60,000/s (a full core)", 60000, "<= 2.5 x floor",
+                                               "to=user,class=durable"),
+        "broadcast": lambda: bench.delivery("broadcast to 10,000", 5, "<= 1.15 x floor", "to=all,class=volatile"),
         "latency": lambda: bench.latency(2000, "<= 1.3", "<= 5"),
         "latency20k": lambda: bench.latency(20000, "<= 2", "<= 10"),
     }
