@@ -30,7 +30,7 @@ common_SRCS := $(addprefix common/, \
 
 
 gateway_SRCS := $(addprefix gateway/, main.c master.c worker.c settings.c metrics.c)
-gateway_SRCS += $(addprefix gateway/auth/, base64url.c jwt.c identity.c auth.c)
+gateway_SRCS += $(addprefix gateway/auth/, base64url.c jwt_key.c jwt.c identity.c auth.c)
 gateway_SRCS += $(addprefix gateway/session/, session.c sessions.c once.c backlog.c outbox.c users.c login.c guest.c routes.c redis_clock.c goodbyes.c expiry.c box.c letter.c runs.c drain.c command.c \
     unacked.c push_frame.c replies.c client_message.c handlers.c handle_auth.c handle_heartbeat.c handle_ack.c \
     handle_message.c session_metrics.c)
@@ -90,7 +90,7 @@ endif
 
 PROGRAMS := $(addprefix $(O)/, herald-gateway herald-router herald-registry heraldctl herald-devbroker)
 
-BENCH_PROGRAMS := $(O)/herald-load $(O)/herald-floor
+BENCH_PROGRAMS := $(O)/herald-load $(O)/herald-floor $(O)/herald-handshakes $(O)/herald-handshake-floor
 
 # intermediate files stay
 .SECONDARY:
@@ -111,6 +111,8 @@ $(O)/heraldctl: $(ctl_SRCS:%.c=$(O)/%.o) $(O)/libherald.a
 $(O)/herald-devbroker: $(devbroker_SRCS:%.c=$(O)/%.o) $(O)/libherald.a
 $(O)/herald-load: $(bench_SRCS:%.c=$(O)/%.o) $(O)/libherald.a
 $(O)/herald-floor: $(O)/bench/floor.o $(O)/libherald.a
+$(O)/herald-handshakes: $(O)/bench/handshakes.o $(O)/bench/handshake_tokens.o $(O)/libherald.a
+$(O)/herald-handshake-floor: $(O)/bench/handshake_floor.o $(O)/libherald.a
 $(PROGRAMS) $(BENCH_PROGRAMS):
 	$(call SAY,LD)
 	$(CC) $(LDFLAGS) -o $@ $(filter %.o %.a, $^) $(LIBS)

@@ -225,6 +225,7 @@ static bool scan_member(struct scan *scan, const struct wanted *wanted, int dept
         return false;
     for (size_t i = 0; i < wanted->count; i++)
         if ((name.has_escapes || name.at[1] == wanted->names[i][0]) && json_span_is(&name, wanted->names[i])) {
+            value.is_repeated = wanted->spans[i].kind != JSON_NONE;
             wanted->spans[i] = value;
             break;
         }

@@ -22,6 +22,7 @@ struct json_span {
     uint32_t len;
     uint8_t kind;
     bool has_escapes; /* of a string: its text is not simply what stands between the quotes */
+    bool is_repeated; /* of a member that was looked for: it is there more than once */
 };
 
 enum { JSON_DEPTH_MAX = 64 };

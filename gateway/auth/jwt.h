@@ -10,17 +10,7 @@
 #include <stdint.h>
 
 #include "common/err.h"
-
-enum jwt_alg { JWT_HS256, JWT_RS256, JWT_ES256, JWT_EDDSA };
-#define JWT_ALG_CHOICES "HS256|RS256|ES256|EdDSA"
-
-struct jwt_key;
-
-/* HS256: the bytes are the secret. Others: a PEM public key, of the algorithm's kind (RSA of 2048 bits or more, P-256,
- * Ed25519). ERR_INVALID with *why_r a constant text. */
-enum err jwt_key_new(enum jwt_alg alg, const char *bytes, size_t len, struct jwt_key **key_r,
-                     const char **why_r) MUST_CHECK;
-void jwt_key_free(struct jwt_key **key);
+#include "gateway/auth/jwt_key.h"
 
 /* What a good token says. Strings are owned by it, NULL where the claim is absent; attrs and caps are JSON texts. */
 struct jwt {

@@ -271,6 +271,45 @@ static void tampered(void **state)
     free(good);
 }
 
+/* What a key keeps between two checks is not changed by either. */
+static void one_key_for_many(void **state)
+{
+    (void)state;
+    for (int alg = JWT_HS256; alg <= JWT_EDDSA; alg++) {
+        struct jwt_key *key = key_of((enum jwt_alg)alg);
+        for (int round = 0; round < 3; round++) {
+            struct jwt jwt;
+            const char *why;
+            char *text = xstrdup(token((enum jwt_alg)alg, head_of((enum jwt_alg)alg), BODY));
+            assert_int_equal(jwt_verify(key, text, strlen(text), NOW, 30, &jwt, &why), ERR_OK);
+            jwt_release(&jwt);
+            text[strlen(text) / 2] ^= 1;
+            assert_int_not_equal(jwt_verify(key, text, strlen(text), NOW, 30, &jwt, &why), ERR_OK);
+            free(text);
+        }
+        jwt_key_free(&key);
+    }
+}
+
+/* RFC 4231 case 6: a secret longer than SHA-256's block is hashed first. */
+static void long_secret(void **state)
+{
+    static const unsigned char mac[] = {0x60, 0xe4, 0x31, 0x59, 0x1e, 0xe0, 0xb6, 0x7f, 0x0d, 0x8a, 0x26,
+                                        0xaa, 0xcb, 0xf5, 0xb7, 0x7f, 0x8e, 0x0b, 0xc6, 0x21, 0x37, 0x28,
+                                        0xc5, 0x14, 0x05, 0x46, 0x04, 0x0f, 0x0e, 0xe3, 0x7f, 0x54};
+    static const char text[] = "Test Using Larger Than Block-Size Key - Hash Key First";
+    char secret[131];
+    struct jwt_key *key = NULL;
+    const char *why;
+    (void)state;
+    memset(secret, 0xAA, sizeof secret);
+    assert_int_equal(jwt_key_new(JWT_HS256, secret, sizeof secret, &key, &why), ERR_OK);
+    assert_true(jwt_key_check(key, text, strlen(text), mac, sizeof mac));
+    assert_false(jwt_key_check(key, text, strlen(text) - 1, mac, sizeof mac));
+    assert_false(jwt_key_check(key, text, strlen(text), mac, sizeof mac - 1));
+    jwt_key_free(&key);
+}
+
 static void malformed(void **state)
 {
     static const char *const texts[] = {"",        ".",           "..",           "...",     "a.b",
@@ -380,7 +419,7 @@ int main(void)
         cmocka_unit_test(every_algorithm), cmocka_unit_test(claims),           cmocka_unit_test(algorithm_confusion),
         cmocka_unit_test(none_is_refused), cmocka_unit_test(times_and_leeway), cmocka_unit_test(tampered),
         cmocka_unit_test(malformed),       cmocka_unit_test(unfit_keys),       cmocka_unit_test(users_and_devices),
-        cmocka_unit_test(limits),
+        cmocka_unit_test(limits),          cmocka_unit_test(one_key_for_many), cmocka_unit_test(long_secret),
     };
     return cmocka_run_group_tests(tests, make_keys, drop_keys);
 }
