@@ -182,14 +182,16 @@ static void answer_upgrade(const struct upgrade *u, struct buf *out)
 {
     char accept[ACCEPT_KEY_LEN + 1];
     accept_key(u->key, accept);
-    buf_printf(out,
-               "HTTP/1.1 101 Switching Protocols\r\n"
-               "Upgrade: websocket\r\n"
-               "Connection: Upgrade\r\n"
-               "Sec-WebSocket-Accept: %s\r\n",
-               accept);
-    if (u->protocol)
-        buf_printf(out, "Sec-WebSocket-Protocol: %s\r\n", u->protocol);
+    buf_add_str(out, "HTTP/1.1 101 Switching Protocols\r\n"
+                     "Upgrade: websocket\r\n"
+                     "Connection: Upgrade\r\n"
+                     "Sec-WebSocket-Accept: ");
+    buf_add(out, accept, ACCEPT_KEY_LEN);
+    if (u->protocol) {
+        buf_add_str(out, "\r\nSec-WebSocket-Protocol: ");
+        buf_add_str(out, u->protocol);
+    }
+    buf_add_str(out, "\r\n");
     if (u->is_deflate)
         buf_add_str(out, "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; "
                          "client_no_context_takeover");
