@@ -71,6 +71,9 @@ static int listen_at(const struct sockaddr *addr, socklen_t addr_len, int backlo
         return -1;
     if (set_on(fd, SOL_SOCKET, SO_REUSEADDR, 1) || (reuse_port && set_on(fd, SOL_SOCKET, SO_REUSEPORT, 1)))
         return close_failed(fd);
+    /* inherited by what is accepted: one system call less for each */
+    if (set_on(fd, IPPROTO_TCP, TCP_NODELAY, 1))
+        return close_failed(fd);
     if (addr->sa_family == AF_INET6 && set_on(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0))
         return close_failed(fd);
     if (bind(fd, addr, addr_len) || listen(fd, backlog))
@@ -114,27 +117,26 @@ enum err net_listen(const char *host, uint16_t port, int backlog, bool reuse_por
     return ERR_OK;
 }
 
-static void peer_text(const struct sockaddr_storage *peer, char text[NET_ADDR_TEXT])
+/* One form for one peer: lists and limits compare it. */
+static struct in6_addr peer_address(const struct sockaddr_storage *peer)
 {
-    text[0] = '\0';
-    if (peer->ss_family == AF_INET) {
-        inet_ntop(AF_INET, &((const struct sockaddr_in *)peer)->sin_addr, text, NET_ADDR_TEXT);
-    } else if (peer->ss_family == AF_INET6) {
-        const struct in6_addr *six = &((const struct sockaddr_in6 *)peer)->sin6_addr;
-        if (IN6_IS_ADDR_V4MAPPED(six)) /* one form for one peer: lists and limits compare it */
-            inet_ntop(AF_INET, six->s6_addr + 12, text, NET_ADDR_TEXT);
-        else
-            inet_ntop(AF_INET6, six, text, NET_ADDR_TEXT);
+    struct in6_addr address = IN6ADDR_ANY_INIT;
+    if (peer->ss_family == AF_INET6) {
+        address = ((const struct sockaddr_in6 *)peer)->sin6_addr;
+    } else if (peer->ss_family == AF_INET) {
+        address.s6_addr[10] = address.s6_addr[11] = 0xFF;
+        memcpy(&address.s6_addr[12], &((const struct sockaddr_in *)peer)->sin_addr, 4);
     }
+    return address;
 }
 
-enum err net_accept(int listener, int *fd_r, char peer_r[NET_ADDR_TEXT])
+enum err net_accept(int listener, int *fd_r, struct in6_addr *peer_r)
 {
     struct sockaddr_storage peer;
     int fd;
     do { /* a peer that gave up while it waited is not the next one's trouble */
         socklen_t len = sizeof(peer);
-        memset(&peer, 0, sizeof(peer));
+        peer.ss_family = AF_UNSPEC;
         fd = accept4(listener, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
     } while (fd < 0 && (errno == EINTR || errno == ECONNABORTED || errno == EPROTO));
     if (fd < 0) {
@@ -142,10 +144,18 @@ enum err net_accept(int listener, int *fd_r, char peer_r[NET_ADDR_TEXT])
             return ERR_AWAY;
         return errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM ? ERR_FULL : ERR_SYSTEM;
     }
-    set_on(fd, IPPROTO_TCP, TCP_NODELAY, 1); /* fails harmlessly where the peer is gone already */
-    peer_text(&peer, peer_r);
+    *peer_r = peer_address(&peer);
     *fd_r = fd;
     return ERR_OK;
+}
+
+enum err net_tune(int listener, const struct net_tuning *tuning)
+{
+    bool is_set = (!tuning->user_timeout_ms ||
+                   set_on(listener, IPPROTO_TCP, TCP_USER_TIMEOUT, tuning->user_timeout_ms) == 0) &&
+                  (!tuning->notsent_lowat ||
+                   set_on(listener, IPPROTO_TCP, TCP_NOTSENT_LOWAT, tuning->notsent_lowat) == 0);
+    return is_set ? ERR_OK : ERR_SYSTEM;
 }
 
 uint16_t net_local_port(int fd)

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -86,24 +87,31 @@ static void test_advertise(void **state)
     assert_advertised("*:9", NULL, expected);
 }
 
+static int tcp_option(int fd, int name)
+{
+    int value = -1;
+    socklen_t len = sizeof(value);
+    assert_int_equal(getsockopt(fd, IPPROTO_TCP, name, &value, &len), 0);
+    return value;
+}
+
 static void check_accepts(const char *host)
 {
     int listener = -1, fd = -1;
-    char peer[NET_ADDR_TEXT] = "?";
+    struct in6_addr peer;
+    char text[INET6_ADDRSTRLEN];
     assert_int_equal(net_listen(host, 0, 16, false, &listener), ERR_OK);
     check_flags(listener);
     uint16_t port = net_local_port(listener);
     assert_int_not_equal(port, 0);
-    assert_int_equal(net_accept(listener, &fd, peer), ERR_AWAY);
+    assert_int_equal(net_accept(listener, &fd, &peer), ERR_AWAY);
     int client = connect_to(port);
     wait_readable(listener);
-    assert_int_equal(net_accept(listener, &fd, peer), ERR_OK);
-    assert_string_equal(peer, "127.0.0.1"); /* also through a listener for IPv6 and IPv4 */
+    assert_int_equal(net_accept(listener, &fd, &peer), ERR_OK);
+    assert_string_equal(inet_ntop(AF_INET6, &peer, text, sizeof(text)),
+                        "::ffff:127.0.0.1"); /* through either listener */
     check_flags(fd);
-    int is_on = 0;
-    socklen_t len = sizeof(is_on);
-    assert_int_equal(getsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &is_on, &len), 0);
-    assert_true(is_on);
+    assert_true(tcp_option(fd, TCP_NODELAY));
     close(fd);
     close(client);
     close(listener);
@@ -115,6 +123,29 @@ static void test_listen_and_accept(void **state)
     check_accepts("127.0.0.1");
     check_accepts("");
     check_accepts("*");
+}
+
+/* Set on the listener, found on who is accepted: through IPv4, and through the listener for both. */
+static void test_tuning_is_inherited(void **state)
+{
+    static const char *const hosts[] = {"127.0.0.1", ""};
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        int listener, fd;
+        struct in6_addr peer;
+        assert_int_equal(net_listen(hosts[i], 0, 16, false, &listener), ERR_OK);
+        assert_int_equal(net_tune(listener, &(struct net_tuning){.user_timeout_ms = 31000, .notsent_lowat = 65537}),
+                         ERR_OK);
+        int client = connect_to(net_local_port(listener));
+        wait_readable(listener);
+        assert_int_equal(net_accept(listener, &fd, &peer), ERR_OK);
+        assert_int_equal(tcp_option(fd, TCP_USER_TIMEOUT), 31000);
+        assert_int_equal(tcp_option(fd, TCP_NOTSENT_LOWAT), 65537);
+        assert_true(tcp_option(fd, TCP_NODELAY));
+        close(fd);
+        close(client);
+        close(listener);
+    }
 }
 
 static void test_port_is_taken(void **state)
@@ -151,7 +182,7 @@ static void test_no_descriptors(void **state)
 {
     (void)state;
     int listener, fd;
-    char peer[NET_ADDR_TEXT];
+    struct in6_addr peer;
     assert_int_equal(net_listen("127.0.0.1", 0, 16, false, &listener), ERR_OK);
     int client = connect_to(net_local_port(listener));
     wait_readable(listener);
@@ -160,10 +191,10 @@ static void test_no_descriptors(void **state)
     none = old;
     none.rlim_cur = (rlim_t)client + 1;
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
-    enum err err = net_accept(listener, &fd, peer);
+    enum err err = net_accept(listener, &fd, &peer);
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
     assert_int_equal(err, ERR_FULL);
-    assert_int_equal(net_accept(listener, &fd, peer), ERR_OK); /* it still waits */
+    assert_int_equal(net_accept(listener, &fd, &peer), ERR_OK); /* it still waits */
     close(fd);
     close(client);
     close(listener);
@@ -175,6 +206,7 @@ int main(void)
         cmocka_unit_test(test_split),
         cmocka_unit_test(test_advertise),
         cmocka_unit_test(test_listen_and_accept),
+        cmocka_unit_test(test_tuning_is_inherited),
         cmocka_unit_test(test_port_is_taken),
         cmocka_unit_test(test_reuse_port),
         cmocka_unit_test(test_bad_host),

@@ -9,31 +9,46 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "decimal.h"
 #include "log.h"
 
 enum {
     MAGIC = 0x52434f4e,
     DEFAULT_PORT = 6379,
     READ_BYTES = 32 << 10,
-    READS_PER_EVENT = 8, /* then other descriptors get their turn */
-    OUT_KEEP = 1 << 20   /* a larger buffer is given back once it is empty */
+    READS_PER_EVENT = 8,        /* then other descriptors get their turn */
+    HEAD_MAX = DECIMAL_MAX + 5, /* of a word, and its end */
+    OUT_KEEP = 1 << 20          /* a larger buffer is given back once it is empty */
 };
 
 /* --- sending ------------------------------------------------------------------------------------------------------ */
 
+/* <mark><number> CR LF */
+static char *put_head(char *to, char mark, uint64_t number)
+{
+    *to++ = mark;
+    to = decimal_put_uint(to, number);
+    memcpy(to, "\r\n", 2);
+    return to + 2;
+}
+
+static void add_word(struct buf *out, const char *word, size_t len)
+{
+    char *start = buf_reserve(out, len + HEAD_MAX);
+    char *at = put_head(start, '$', len);
+    if (len)
+        memcpy(at, word, len);
+    memcpy(at + len, "\r\n", 2);
+    out->len += (size_t)(at - start) + len + 2;
+}
+
 void redis_conn_send(struct redis_conn *conn, int argc, const char *const *argv, const size_t *lens)
 {
     struct buf *out = &conn->out;
-    buf_add_char(out, '*');
-    buf_add_uint(out, (uint64_t)argc);
-    for (int i = 0; i < argc; i++) {
-        size_t len = lens ? lens[i] : strlen(argv[i]);
-        buf_add_str(out, "\r\n$");
-        buf_add_uint(out, len);
-        buf_add_str(out, "\r\n");
-        buf_add(out, argv[i], len);
-    }
-    buf_add_str(out, "\r\n");
+    char *start = buf_reserve(out, HEAD_MAX);
+    out->len += (size_t)(put_head(start, '*', (uint64_t)argc) - start);
+    for (int i = 0; i < argc; i++)
+        add_word(out, argv[i], lens ? lens[i] : strlen(argv[i]));
     loop_defer(conn->loop, &conn->flush_task);
 }
 

@@ -1,11 +1,10 @@
 #include "redis_script.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "check.h"
+#include "decimal.h"
 #include "lua_scripts.h"
 
 static const struct {
@@ -28,7 +27,7 @@ struct call {
     void *arg;
     int argc;
     bool is_whole; /* sent as EVAL */
-    char key_count[12];
+    char key_count[DECIMAL_MAX + 1];
     size_t *lens;
     const char *argv[];
 };
@@ -105,7 +104,7 @@ enum err redis_script(struct redis *redis, enum redis_script script, redis_fn *f
     call->script = script;
     call->fn = fn;
     call->arg = arg;
-    snprintf(call->key_count, sizeof call->key_count, "%d", key_count);
+    *decimal_put_uint(call->key_count, (uint64_t)key_count) = '\0';
     set_head(call, "EVALSHA", scripts[script].sha, strlen(scripts[script].sha));
     enum err err = redis_command(redis, call_done, call, call->argc, call->argv, call->lens);
     if (err != ERR_OK)

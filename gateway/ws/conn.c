@@ -17,17 +17,7 @@ const char *const close_reason_names[] = {
 const char *const conn_state_names[] = {"head", "auth", "open", "closing", NULL};
 const char *const ws_frame_kind_names[] = {"text", "binary", "ping", "pong", "close", NULL};
 
-/* IPv4 as mapped addresses: 16 bytes instead of text. */
-static void set_peer(struct conn *c, const char *peer)
-{
-    if (inet_pton(AF_INET6, peer, &c->peer) == 1)
-        return;
-    c->peer = (struct in6_addr){0};
-    c->peer.s6_addr[10] = c->peer.s6_addr[11] = 0xFF;
-    (void)inet_pton(AF_INET, peer, &c->peer.s6_addr[12]);
-}
-
-struct conn *conn_new(struct conns *conns, int fd, const char *peer)
+struct conn *conn_new(struct conns *conns, int fd, const struct in6_addr *peer)
 {
     struct conn *c = slab_get(conns->slab);
     c->magic = CONN_MAGIC;
@@ -36,7 +26,7 @@ struct conn *conn_new(struct conns *conns, int fd, const char *peer)
     c->id = ++conns->last_id;
     c->heard_ms = c->sent_ms = loop_now_ms(conns->loop);
     c->until_ms = c->heard_ms + (uint64_t)conns->settings->head_timeout_ms;
-    set_peer(c, peer);
+    c->peer = *peer;
     wheel_entry_init(&c->deadline);
     poll_set_want(conns->sockets, &c->socket, LOOP_READ);
     c->state = CONN_HEAD;
@@ -144,10 +134,30 @@ void conn_mark_dirty(struct conn *c)
     struct conns *conns = c->conns;
     if (!c->outq)
         c->outq = outq_get(conns->outqs, c);
-    if (c->outq->is_blocked || !list_is_empty(&c->outq->dirty))
+    if (c->outq->is_blocked || c->is_held || !list_is_empty(&c->outq->dirty))
         return;
     list_push(&conns->dirty, &c->outq->dirty);
     loop_defer(conns->loop, &conns->end_turn);
+}
+
+void conn_hold(struct conn *c)
+{
+    MAGIC_CHECK(c, CONN_MAGIC);
+    if (c->state != CONN_AUTH && c->state != CONN_OPEN)
+        return;
+    c->is_held = true;
+    if (c->outq)
+        list_remove(&c->outq->dirty);
+}
+
+void conn_release(struct conn *c)
+{
+    MAGIC_CHECK(c, CONN_MAGIC);
+    if (!c->is_held)
+        return;
+    c->is_held = false;
+    if (c->outq)
+        conn_mark_dirty(c);
 }
 
 void conn_queue(struct conn *c, struct message *frame, void *receipt)

@@ -51,7 +51,8 @@ struct conn {
     bool is_shut : 1; /* our side is shut down */
     bool is_told : 1; /* closed() was called */
     bool is_deflate : 1;
-    struct in6_addr peer;
+    bool is_held : 1;     /* nothing is written for now */
+    struct in6_addr peer; /* IPv4 as mapped addresses: 16 bytes instead of text */
 };
 _Static_assert(sizeof(struct conn) <= 152, "a million of them are idle: think twice");
 
@@ -104,7 +105,7 @@ struct conns {
 
 /* --- conn.c: states and time */
 
-struct conn *conn_new(struct conns *conns, int fd, const char *peer);
+struct conn *conn_new(struct conns *conns, int fd, const struct in6_addr *peer);
 void conn_free(struct conn *c);
 void conn_enter(struct conn *c, unsigned state);
 /* Puts the wheel entry to what is due next. */

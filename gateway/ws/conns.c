@@ -64,7 +64,7 @@ static uint32_t live_count(const struct conns *conns)
     return conns->counts[CONN_HEAD] + conns->counts[CONN_AUTH] + conns->counts[CONN_OPEN];
 }
 
-static void take_connection(struct conns *conns, int fd, const char *peer)
+static void take_connection(struct conns *conns, int fd, const struct in6_addr *peer)
 {
     metric_add(METRIC_WS_ACCEPTED, 1);
     enum gate_refusal refusal = gate_ask(&conns->gate, live_count(conns), conns->settings->connections_max);
@@ -110,8 +110,8 @@ static void on_listener(int listener, short events, void *arg)
     (void)events;
     for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
         int fd;
-        char peer[NET_ADDR_TEXT];
-        enum err err = net_accept(listener, &fd, peer);
+        struct in6_addr peer;
+        enum err err = net_accept(listener, &fd, &peer);
         if (err == ERR_AWAY)
             return;
         if (err != ERR_OK) {
@@ -120,7 +120,7 @@ static void on_listener(int listener, short events, void *arg)
             pause_accepting(conns);
             return;
         }
-        take_connection(conns, fd, peer);
+        take_connection(conns, fd, &peer);
     }
 }
 
