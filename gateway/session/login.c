@@ -54,8 +54,10 @@ void login_upgraded(struct sessions *sessions, struct conn *c, const struct upgr
         .device_len = request->device ? strlen(request->device) : 0,
         .token_len = request->token ? strlen(request->token) : 0,
     };
-    if (auth_is_decidable(sessions->auth, &claim))
+    if (auth_is_decidable(sessions->auth, &claim)) {
+        conn_hold(c); /* session_opened() lets go: one system call instead of two is 5 us of 30 */
         login_decide(sessions, c, &claim);
-    else if (claim.device && claim.device_len <= DEVICE_LEN_MAX)
+    } else if (claim.device && claim.device_len <= DEVICE_LEN_MAX) {
         guest_new(c, claim.device);
+    }
 }

@@ -8,14 +8,29 @@
 
 static void add_str(struct buf *out, const char *name, const char *value, size_t len)
 {
-    buf_printf(out, ",\"%s\":", name);
+    buf_add_str(out, ",\"");
+    buf_add_str(out, name);
+    buf_add_str(out, "\":");
     buf_add_json_str(out, value, len);
+}
+
+static void add_hex(struct buf *out, uint64_t value)
+{
+    char digits[16];
+    size_t at = sizeof digits;
+    do {
+        digits[--at] = "0123456789abcdef"[value & 0xF];
+        value >>= 4;
+    } while (value);
+    buf_add(out, digits + at, sizeof digits - at);
 }
 
 static struct buf *begin(struct sessions *sessions, const char *type)
 {
     buf_clear(&sessions->scratch);
-    buf_printf(&sessions->scratch, "{\"type\":\"%s\"", type);
+    buf_add_str(&sessions->scratch, "{\"type\":\"");
+    buf_add_str(&sessions->scratch, type);
+    buf_add_char(&sessions->scratch, '"');
     return &sessions->scratch;
 }
 
@@ -33,7 +48,11 @@ void reply_auth_ok(struct session *s)
     buf_add_str(out, ",\"code\":200,\"content\":\"ok\"");
     add_str(out, "userId", s->user->name, s->user->name_len);
     add_str(out, "deviceId", s->device, s->device_len);
-    buf_printf(out, ",\"session\":\"%s:%" PRIx64 "\"", s->sessions->instance, conn_id(s->conn));
+    buf_add_str(out, ",\"session\":\"");
+    buf_add_str(out, s->sessions->instance);
+    buf_add_char(out, ':');
+    add_hex(out, conn_id(s->conn));
+    buf_add_char(out, '"');
     end(out, s->conn);
 }
 

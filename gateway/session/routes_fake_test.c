@@ -9,6 +9,23 @@ static struct conn *open_registered(void)
     return c;
 }
 
+/* The 101 and the auth_response leave together: held while Redis is asked, and not a moment longer. */
+static void test_nothing_is_written_before_the_answer(void **state)
+{
+    (void)state;
+    struct conn *c = open_conn();
+    assert_true(c->is_held);
+    assert_int_equal(c->auths, 0);
+    come_all();
+    assert_false(c->is_held);
+    assert_int_equal(c->auths, 1);
+    fake_set_up(false);
+    c = open_conn();
+    come_all();
+    assert_false(c->is_held);
+    assert_int_equal(c->auths, 1);
+}
+
 static void test_refreshed_before_a_third_of_its_life(void **state)
 {
     (void)state;
@@ -195,6 +212,7 @@ int main(void)
     metric_setup(gateway_metrics, 1);
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
     const struct CMUnitTest tests[] = {
+        TEST(test_nothing_is_written_before_the_answer),
         TEST(test_refreshed_before_a_third_of_its_life),
         TEST(test_replaced_elsewhere_is_found_by_the_refresh),
         TEST(test_kick_is_for_one_connection_of_one_life),

@@ -266,6 +266,7 @@ void session_opened(struct session *s)
         return;
     s->state = SESSION_OPEN;
     reply_auth_ok(s);
+    conn_release(s->conn);
 }
 
 void session_end(struct session *s, bool has_successor)

@@ -31,7 +31,7 @@ struct conn {
     uint64_t id;
     enum conn_state state;
     enum close_reason reason;
-    bool is_blocked;
+    bool is_blocked, is_held;
     void *owner;
     int pushes, auths;
     char ids[SEEN][16]; /* of the pushes, in order */
@@ -65,11 +65,22 @@ void conn_authenticated(struct conn *c)
     c->state = CONN_OPEN;
 }
 
+void conn_hold(struct conn *c)
+{
+    c->is_held = true;
+}
+
+void conn_release(struct conn *c)
+{
+    c->is_held = false;
+}
+
 void conn_close(struct conn *c, enum close_reason reason, const char *text)
 {
     (void)text;
     if (c->state != CONN_CLOSING)
         c->reason = reason;
+    c->is_held = false;
     c->state = CONN_CLOSING;
 }
 
@@ -167,10 +178,10 @@ static inline void advance(uint64_t ms)
 /* A connection of device d of user u authenticates; its registration is on its way. */
 static inline struct conn *open_conn(void)
 {
-    struct auth_claim claim = {.user = "u", .user_len = 1, .device = "d", .device_len = 1};
+    const struct upgrade_request request = {.user = "u", .device = "d"};
     struct conn *c = &t.conns[t.conn_count++];
     *c = (struct conn){.id = (uint64_t)t.conn_count, .state = CONN_AUTH};
-    login_decide(t.sessions, c, &claim);
+    sessions_conn_events.upgraded(t.sessions, c, &request);
     return c;
 }
 

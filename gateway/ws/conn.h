@@ -126,6 +126,10 @@ uint64_t conn_id(const struct conn *c);      /* unique in the worker's life, fro
  * NULL when nobody wants to know. A frame that finds the queue full is dropped, with fate ERR_FULL.
  * No-op with fate ERR_CLOSED unless AUTH or OPEN. Fates never come before this call returned. */
 void conn_send(struct conn *c, struct message *frame, void *receipt);
+/* What is queued waits for conn_release(), or the end of the connection: so that the 101 and the answer to the token,
+ * which Redis has a part in, leave in one write. */
+void conn_hold(struct conn *c);
+void conn_release(struct conn *c);
 /* The kernel takes no more now; room() will tell. */
 bool conn_is_blocked(const struct conn *c);
 /* Bytes that are queued. */

@@ -28,6 +28,7 @@ static void start_closing(struct conn *c, enum close_reason reason)
     struct conns *conns = c->conns;
     c->reason = (uint8_t)reason;
     c->until_ms = loop_now_ms(conns->loop) + (uint64_t)conns->settings->close_timeout_ms;
+    c->is_held = false;
     conn_mark_dirty(c);
     conn_enter(c, CONN_CLOSING);
 }

@@ -72,6 +72,40 @@ static void a_turn_is_one_write(void **state)
     client_free(&client);
 }
 
+static void what_is_held_leaves_in_one_write(void **state)
+{
+    struct world *w = *state;
+    w->is_holding = true;
+    struct client client = client_connect(w, 0);
+    uint64_t writes = metric_get(METRIC_WS_WRITES);
+    client_write(&client, request, sizeof(request) - 1);
+    UNTIL(w, &client, w->upgraded_count == 1);
+    for (int turn = 0; turn < 5; turn++)
+        loop_turn(w->loop);
+    assert_int_equal(metric_get(METRIC_WS_WRITES) - writes, 0);
+    send_text(w, "welcome", 7, 1);
+    conn_release(w->conn);
+    UNTIL(w, &client, has_answer(&client) && frames_len(&client) == 9);
+    assert_memory_equal(frames(&client), "\x81\x07welcome", 9);
+    assert_int_equal(metric_get(METRIC_WS_WRITES) - writes, 1);
+    assert_int_equal(w->fates[1], 1 + ERR_OK);
+    conn_release(w->conn); /* no-op */
+    client_free(&client);
+}
+
+static void closing_ends_a_hold(void **state)
+{
+    struct world *w = *state;
+    w->is_holding = true;
+    struct client client = client_connect(w, 0);
+    client_write(&client, request, sizeof(request) - 1);
+    UNTIL(w, &client, w->upgraded_count == 1);
+    conn_close(w->conn, CLOSE_UNAUTHORISED, "no");
+    UNTIL(w, &client, has_answer(&client) && frames_len(&client) == 6);
+    assert_memory_equal(frames(&client), "\x88\x04\x11\x31no", 6); /* 4401 */
+    client_free(&client);
+}
+
 static void a_ping_is_answered_with_its_payload(void **state)
 {
     struct world *w = *state;
@@ -226,6 +260,8 @@ int main(void)
         WS_TEST(everything_one_byte_at_a_time),
         WS_TEST(early_bytes_are_not_lost),
         WS_TEST(a_turn_is_one_write),
+        WS_TEST(what_is_held_leaves_in_one_write),
+        WS_TEST(closing_ends_a_hold),
         WS_TEST(a_ping_is_answered_with_its_payload),
         WS_TEST(the_client_closes),
         WS_TEST(we_close),

@@ -45,7 +45,7 @@ struct world {
     unsigned upgraded_count, closed_count, message_count, room_count;
     enum close_reason reason;
     struct buf messages; /* each followed by a | */
-    bool is_echoing, is_authenticating, is_sending;
+    bool is_echoing, is_authenticating, is_sending, is_holding;
     enum close_reason close_on_message; /* CLOSE_REASON_COUNT: none */
     unsigned char fates[RECEIPTS_MAX];  /* by receipt: 1 + enum err, 0: none yet */
     unsigned fate_counts[ERR_SYSTEM + 1];
@@ -66,6 +66,8 @@ static inline void on_upgraded(void *arg, struct conn *c, const struct upgrade_r
     assert_int_equal(conn_state(c), CONN_AUTH);
     w->conn = c;
     w->upgraded_count++;
+    if (w->is_holding)
+        conn_hold(c);
     if (w->is_authenticating)
         conn_authenticated(c);
 }
