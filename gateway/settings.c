@@ -44,6 +44,11 @@ const struct option gateway_options[] = {
      "Close a session with 4401 when its token expires (and auth.leeway has passed)."},
     {"auth", "device_default", OPTION_STRING, AT(auth.device_default), "default", 0, 0, NULL,
      "The device where neither the client nor its token names one."},
+    {"session", "delay_volatile", OPTION_DURATION, AT(session.delay_volatile_ms), "0ms", 0, 1000, NULL,
+     "Volatile pushes may wait so long for others to the same connection, so that one write takes them all; those of "
+     "high priority never wait. Saves CPU where clients get many."},
+    {"session", "delay_durable", OPTION_DURATION, AT(session.delay_durable_ms), "0ms", 0, 1000, NULL,
+     "The same for durable pushes."},
     {"session", "ack_window", OPTION_INT, AT(session.ack_window), "256", 1, 65536, NULL,
      "Durable pushes that a session may leave unacknowledged; what is more waits in the mailbox."},
     {"session", "unwritten_max", OPTION_SIZE, AT(session.unwritten_max), "256KiB", 1024, 64 << 20, NULL,

@@ -102,6 +102,16 @@ bool session_has_room(const struct session *s)
     return !s->backlog && has_room(s);
 }
 
+/* How long this push may wait for others to the same connection. */
+static uint64_t delay_ms(const struct session *s, const Herald__V1__Delivery *d)
+{
+    const struct session_settings *settings = &s->sessions->settings;
+    bool is_durable = d->class_ == HERALD__V1__CLASS__CLASS_DURABLE;
+    if (d->priority == HERALD__V1__PRIORITY__PRIORITY_HIGH)
+        return 0;
+    return (uint64_t)(is_durable ? settings->delay_durable_ms : settings->delay_volatile_ms);
+}
+
 static void send_durable(struct session *s, struct push_frame *frame, struct unacked_entry *entry, enum push_sort sort)
 {
     const char *id = frame->delivery->id;
@@ -111,7 +121,7 @@ static void send_durable(struct session *s, struct push_frame *frame, struct una
     entry->cancel = frame->delivery->once ? push_frame_cancel(frame) : NULL;
     unacked_add(&s->unacked, s->seq, entry);
     metric_add_labelled(METRIC_PUSHES, sort, 1);
-    conn_send(s->conn, m, receipt_of_seq(s->seq));
+    conn_send_late(s->conn, m, receipt_of_seq(s->seq), delay_ms(s, frame->delivery));
     message_unref(&m);
 }
 
@@ -149,7 +159,7 @@ bool session_push(struct session *s, struct push_frame *frame, const struct addr
         push_durable(s, frame, to, receipt);
     } else if (!outbox_is_waiting(s)) {
         metric_add_labelled(METRIC_PUSHES, PUSH_SORT_VOLATILE, 1);
-        conn_send(s->conn, push_frame_shared(frame), receipt);
+        conn_send_late(s->conn, push_frame_shared(frame), receipt, delay_ms(s, d));
     } else if (backlog_bytes(s->backlog, false) < (uint64_t)s->sessions->settings.backlog_max) {
         outbox_add(s, frame, receipt);
     } else {

@@ -91,6 +91,30 @@ static void test_only_the_named_connection_takes_it(void **state)
     assert_int_equal(deliver_in("r2", 8, 1, 0), 0); /* nobody is here */
 }
 
+/* session.delay_volatile and session.delay_durable; what is urgent waits for nobody. */
+static void test_writes_may_wait_by_class(void **state)
+{
+    (void)state;
+    struct conn *c = open_live();
+    t.sessions->settings.delay_volatile_ms = 20;
+    t.sessions->settings.delay_durable_ms = 5;
+    static const struct {
+        Herald__V1__Class class;
+        Herald__V1__Priority priority;
+        uint64_t delay_ms;
+    } cases[] = {{HERALD__V1__CLASS__CLASS_VOLATILE, HERALD__V1__PRIORITY__PRIORITY_NORMAL, 20},
+                 {HERALD__V1__CLASS__CLASS_VOLATILE, HERALD__V1__PRIORITY__PRIORITY_HIGH, 0},
+                 {HERALD__V1__CLASS__CLASS_DURABLE, HERALD__V1__PRIORITY__PRIORITY_LOW, 5},
+                 {HERALD__V1__CLASS__CLASS_DURABLE, HERALD__V1__PRIORITY__PRIORITY_HIGH, 0}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        Herald__V1__Delivery delivery = HERALD__V1__DELIVERY__INIT;
+        delivery.class_ = cases[i].class;
+        delivery.priority = cases[i].priority;
+        assert_int_equal(deliver_as(&delivery, "m", 0, 0), 1);
+        assert_int_equal(c->delay_ms, cases[i].delay_ms);
+    }
+}
+
 int main(void)
 {
     metric_setup(gateway_metrics, 1);
@@ -98,7 +122,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_takes_an_unbroken_sequence),         TEST(test_expired_one_takes_its_number),
         TEST(test_expired_one_does_not_close_a_gap),   TEST(test_expired_one_while_draining),
-        TEST(test_only_the_named_connection_takes_it),
+        TEST(test_only_the_named_connection_takes_it), TEST(test_writes_may_wait_by_class),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -36,6 +36,7 @@ struct conn {
     int pushes, auths;
     char ids[SEEN][16]; /* of the pushes, in order */
     uint64_t seqs[SEEN];
+    uint64_t delay_ms; /* that the last frame was given */
 };
 
 static struct {
@@ -136,6 +137,12 @@ void conn_send(struct conn *c, struct message *frame, void *receipt)
     c->seqs[c->pushes++] = strtoull(seq + 6, NULL, 10);
 }
 
+void conn_send_late(struct conn *c, struct message *frame, void *receipt, uint64_t delay_ms)
+{
+    c->delay_ms = delay_ms;
+    conn_send(c, frame, receipt);
+}
+
 /* --- the link's part --- */
 
 static inline void on_result(void *arg, void *receipt, const struct session_result *result)
@@ -213,22 +220,27 @@ static inline void ack_id(struct conn *c, const char *id)
 }
 
 /* A durable message, sent live; how many sessions took it up. */
-static inline uint32_t deliver_in(const char *id, uint64_t run, uint32_t index, int64_t expires_at_ms)
+static inline uint32_t deliver_as(Herald__V1__Delivery *delivery, const char *id, uint64_t run, uint32_t index)
 {
     static uint64_t receipt;
     const struct addressee to = {.user = "u", .device = "", .connection = t.connection, .run = run, .run_index = index};
-    Herald__V1__Delivery delivery = HERALD__V1__DELIVERY__INIT;
     struct push_frame frame;
-    delivery.id = (char *)(uintptr_t)id;
-    delivery.class_ = HERALD__V1__CLASS__CLASS_DURABLE;
-    delivery.content = (ProtobufCBinaryData){1, (uint8_t *)(char[]){"1"}};
-    delivery.expires_at_ms = expires_at_ms;
+    delivery->id = (char *)(uintptr_t)id;
+    delivery->content = (ProtobufCBinaryData){1, (uint8_t *)(char[]){"1"}};
     push_frame_init(&frame);
-    push_frame_set(&frame, &delivery);
+    push_frame_set(&frame, delivery);
     uint32_t count = sessions_deliver(t.sessions, &frame, &to, &receipt);
     push_frame_release(&frame);
     loop_fake_end_turn(t.loop);
     return count;
+}
+
+static inline uint32_t deliver_in(const char *id, uint64_t run, uint32_t index, int64_t expires_at_ms)
+{
+    Herald__V1__Delivery delivery = HERALD__V1__DELIVERY__INIT;
+    delivery.class_ = HERALD__V1__CLASS__CLASS_DURABLE;
+    delivery.expires_at_ms = expires_at_ms;
+    return deliver_as(&delivery, id, run, index);
 }
 
 static inline uint32_t deliver(const char *id)

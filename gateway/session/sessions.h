@@ -21,7 +21,8 @@
 struct routes;
 
 struct session_settings {
-    int64_t ack_window;    /* durable pushes unacknowledged; beyond: REFUSED "window" */
+    int64_t delay_volatile_ms, delay_durable_ms; /* how long a push may wait for others to the same connection */
+    int64_t ack_window;                          /* durable pushes unacknowledged; beyond: REFUSED "window" */
     int64_t unwritten_max; /* bytes of durable pushes that the kernel has not taken; beyond: REFUSED "slow" */
     int64_t backlog_max;   /* bytes of volatile pushes that wait for a connection; beyond: REFUSED "slow" */
     struct priority_weights weights;

@@ -136,6 +136,7 @@ void conn_mark_dirty(struct conn *c)
         c->outq = outq_get(conns->outqs, c);
     if (c->outq->is_blocked || c->is_held || !list_is_empty(&c->outq->dirty))
         return;
+    wheel_remove(conns->late, &c->outq->late);
     list_push(&conns->dirty, &c->outq->dirty);
     loop_defer(conns->loop, &conns->end_turn);
 }
@@ -160,6 +161,30 @@ void conn_release(struct conn *c)
         conn_mark_dirty(c);
 }
 
+/* Has the queue flushed then, if nothing takes it along before. */
+static void mark_late(struct conn *c, uint64_t delay_ms)
+{
+    struct conns *conns = c->conns;
+    uint64_t due_ms = loop_now_ms(conns->loop) + delay_ms;
+    if (!c->outq)
+        c->outq = outq_get(conns->outqs, c);
+    bool is_sooner = wheel_has(&c->outq->late) && c->outq->late.due_ms <= due_ms;
+    if (c->outq->is_blocked || c->is_held || !list_is_empty(&c->outq->dirty) || is_sooner)
+        return;
+    wheel_add(conns->late, &c->outq->late, due_ms);
+    if (conns->late_until_ms < due_ms)
+        conns->late_until_ms = due_ms;
+    if (!conns->is_late_ticking)
+        loop_timer_start(conns->late_timer, LATE_TICK_MS, 0);
+    conns->is_late_ticking = true;
+}
+
+void conn_late_due(struct wheel_entry *entry, void *arg)
+{
+    (void)arg;
+    conn_mark_dirty(container_of(entry, struct outq, late)->conn);
+}
+
 void conn_queue(struct conn *c, struct message *frame, void *receipt)
 {
     conn_mark_dirty(c);
@@ -180,6 +205,11 @@ bool conn_has_room(struct conn *c, size_t frame_len)
 
 void conn_send(struct conn *c, struct message *frame, void *receipt)
 {
+    conn_send_late(c, frame, receipt, 0);
+}
+
+void conn_send_late(struct conn *c, struct message *frame, void *receipt, uint64_t delay_ms)
+{
     MAGIC_CHECK(c, CONN_MAGIC);
     if (c->is_deflate)
         frame = deflate_frame(c->conns->deflate, frame);
@@ -188,8 +218,11 @@ void conn_send(struct conn *c, struct message *frame, void *receipt)
     } else if (!conn_has_room(c, message_len(frame))) {
         metric_add(METRIC_WS_DROPPED, 1);
         conn_add_fate(c, receipt, ERR_FULL);
-    } else {
+    } else if (delay_ms == 0) {
         conn_queue(c, frame, receipt);
+    } else {
+        mark_late(c, delay_ms);
+        outq_push(c->conns->outqs, c->outq, frame, receipt, loop_now_ms(c->conns->loop));
     }
 }
 

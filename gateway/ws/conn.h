@@ -130,6 +130,8 @@ void conn_send(struct conn *c, struct message *frame, void *receipt);
  * which Redis has a part in, leave in one write. */
 void conn_hold(struct conn *c);
 void conn_release(struct conn *c);
+/* The same, but the write may wait so long for company. What is sent without delay takes it along; order is kept. */
+void conn_send_late(struct conn *c, struct message *frame, void *receipt, uint64_t delay_ms);
 /* The kernel takes no more now; room() will tell. */
 bool conn_is_blocked(const struct conn *c);
 /* Bytes that are queued. */

@@ -110,6 +110,7 @@ void conn_gone(struct conn *c, enum close_reason reason)
         ws_codec_put(conns->codecs, &c->codec);
     if (c->outq) {
         outq_drop(conns->outqs, c->outq, false, conn_fate_closed);
+        wheel_remove(conns->late, &c->outq->late);
         outq_put(conns->outqs, &c->outq);
     }
     metric_add_labelled(METRIC_WS_CLOSED, c->reason, 1);

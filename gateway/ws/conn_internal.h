@@ -22,7 +22,8 @@ enum {
     CONNS_MAGIC = 0x436f6e73,
     CONN_GONE = CONN_STATE_COUNT, /* the socket is closed; fates and closed() are still to be told */
     CONN_RECEIVE_SIZE = 64 * 1024,
-    CONN_HEADS_KEPT = 64
+    CONN_HEADS_KEPT = 64,
+    LATE_TICK_MS = 1
 };
 
 /* One for each connection, so every byte counts: nothing here that only a busy connection needs. */
@@ -85,6 +86,10 @@ struct conns {
 
     struct wheel *wheel;
     struct loop_timer *wheel_timer;
+    struct wheel *late; /* queues whose writes wait for company */
+    struct loop_timer *late_timer;
+    uint64_t late_until_ms; /* when the last of them is due */
+    bool is_late_ticking;
 
     int listener; /* -1: none */
     struct loop_fd listener_watch;
@@ -110,7 +115,7 @@ void conn_free(struct conn *c);
 void conn_enter(struct conn *c, unsigned state);
 /* Puts the wheel entry to what is due next. */
 void conn_arm(struct conn *c);
-wheel_fn conn_due;
+wheel_fn conn_due, conn_late_due;
 /* Attaches a queue, and has it flushed at the end of the turn unless it is blocked. */
 void conn_mark_dirty(struct conn *c);
 /* Queues whatever the limits say. */

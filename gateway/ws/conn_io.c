@@ -141,6 +141,7 @@ static void block(struct conn *c)
     metric_add(METRIC_WS_WRITE_BLOCKED, 1);
     c->outq->is_blocked = true;
     list_remove(&c->outq->dirty);
+    wheel_remove(c->conns->late, &c->outq->late);
     poll_set_want(c->conns->sockets, &c->socket, c->is_eof ? LOOP_WRITE : LOOP_READ | LOOP_WRITE);
     conn_arm(c);
 }

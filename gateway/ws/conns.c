@@ -57,6 +57,18 @@ static void on_tick(void *arg)
     wheel_advance(conns->wheel, loop_now_ms(conns->loop));
 }
 
+/* Ticks only while a write waits. */
+static void on_late_tick(void *arg)
+{
+    struct conns *conns = arg;
+    MAGIC_CHECK(conns, CONNS_MAGIC);
+    uint64_t now_ms = loop_now_ms(conns->loop);
+    wheel_advance(conns->late, now_ms);
+    conns->is_late_ticking = now_ms < conns->late_until_ms + LATE_TICK_MS;
+    if (conns->is_late_ticking)
+        loop_timer_start(conns->late_timer, LATE_TICK_MS, 0);
+}
+
 /* --- accepting */
 
 static uint32_t live_count(const struct conns *conns)
@@ -162,6 +174,8 @@ struct conns *conns_new(struct loop *loop, const struct conn_settings *settings,
     conns->wheel = wheel_new(WHEEL_TICK_MS, loop_now_ms(loop), conn_due, conns);
     conns->wheel_timer = loop_timer_new(loop, on_tick, conns);
     loop_timer_start(conns->wheel_timer, WHEEL_TICK_MS, WHEEL_TICK_MS);
+    conns->late = wheel_new(LATE_TICK_MS, loop_now_ms(loop), conn_late_due, conns);
+    conns->late_timer = loop_timer_new(loop, on_late_tick, conns);
     conns->accept_timer = loop_timer_new(loop, resume_accepting, conns);
     conns->sockets = poll_set_new(loop, conn_on_ready);
     conns->slab = slab_new("conn", sizeof(struct conn));
@@ -215,8 +229,10 @@ void conns_free(struct conns **conns_p)
     loop_task_cancel(conns->loop, &conns->end_turn);
     loop_task_cancel(conns->loop, &conns->reap);
     loop_timer_free(&conns->wheel_timer);
+    loop_timer_free(&conns->late_timer);
     loop_timer_free(&conns->accept_timer);
     wheel_free(&conns->wheel);
+    wheel_free(&conns->late);
     poll_set_free(&conns->sockets);
     slab_free(&conns->slab);
     outq_pool_free(&conns->outqs);

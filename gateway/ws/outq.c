@@ -44,13 +44,14 @@ struct outq *outq_get(struct outq_pool *pool, struct conn *c)
 {
     struct outq *q = slab_get(pool->queues);
     list_init(&q->dirty);
+    wheel_entry_init(&q->late);
     q->conn = c;
     return q;
 }
 
 void outq_put(struct outq_pool *pool, struct outq **q)
 {
-    CHECK(!(*q)->first);
+    CHECK(!(*q)->first && !wheel_has(&(*q)->late));
     list_remove(&(*q)->dirty);
     slab_put(pool->queues, *q);
     *q = NULL;

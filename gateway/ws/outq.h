@@ -13,6 +13,7 @@
 
 #include "common/list.h"
 #include "common/message.h"
+#include "common/wheel.h"
 
 struct conn;
 struct out_frame;
@@ -22,7 +23,8 @@ enum { OUTQ_FRAME_COST = 64 }; /* what a frame counts beside its bytes: many tin
 
 /* Exposed for its owner, which keeps it on a list of its own. */
 struct outq {
-    struct list dirty; /* to be flushed at the end of this turn */
+    struct list dirty;       /* to be flushed at the end of this turn */
+    struct wheel_entry late; /* or then, unless something that does not wait comes before */
     struct conn *conn;
     struct out_frame *first, *last;
     size_t first_written; /* bytes of the first frame that are gone already */
