@@ -11,7 +11,7 @@
 #   make asan       unit tests and core live tests under AddressSanitizer and UBSan
 #   make chaos SEED=n FAULTS=n   seeded faults against a real cluster, judged by a ledger (tests/chaos/README.md); chaos-long: 1000
 #   make instructions   what a message costs in instructions, compared with bench/instructions.json; update-instructions
-#   make bench docs install clean
+#   make bench bench-million docs install clean
 
 VARIANT ?= release
 O := build/$(VARIANT)
@@ -23,7 +23,7 @@ PKGS := libevent rdkafka hiredis libprotobuf-c libzmq jansson yaml-0.1 libcrypto
 # --- sources: the listing is the architecture -------------------------------------------------------------------------
 
 common_SRCS := $(addprefix common/, \
-    err.c check.c memory.c clock.c log.c loop.c loop_task.c net.c buf.c table.c slab.c wheel.c message.c json_scan.c \
+    err.c check.c memory.c clock.c log.c loop.c loop_task.c net.c buf.c table.c slab.c slabs.c wheel.c message.c json_scan.c \
     option.c option_value.c option_yaml.c option_print.c metric.c metric_print.c priority.c admin.c admin_request.c admin_conns.c admin_route.c daemon.c service.c \
     poll_set.c redis.c redis_conn.c redis_queue.c redis_reply.c redis_script.c bus.c wire.c link.c lease.c members.c jwt_sign.c \
     kafka_admin.c kafka_conf.c kafka_consumer.c kafka_destroy.c kafka_group.c kafka_mock.c kafka_producer.c kafka_reader.c)
@@ -61,6 +61,7 @@ ctl_SRCS := $(addprefix registry/ctl/, \
 bench_SRCS := $(addprefix bench/, load.c plan.c fleet.c client.c client_read.c opener.c order.c hist.c schedule.c producer.c run.c)
 # drivers of the instruction ratchet, over fakes of what is not the daemon's
 count_SRCS := $(addprefix bench/instructions/, count.c fake_bus.c fake_redis.c)
+million_SRCS := $(addprefix bench/, million.c crowd.c sweep.c)
 devbroker_SRCS := deploy/local/kafka_devbroker.c
 
 # name_test.c files, each a program of its own: linked with all of common and the daemon's own sources but main.c
@@ -90,12 +91,12 @@ endif
 
 PROGRAMS := $(addprefix $(O)/, herald-gateway herald-router herald-registry heraldctl herald-devbroker)
 
-BENCH_PROGRAMS := $(O)/herald-load $(O)/herald-floor $(O)/herald-handshakes $(O)/herald-handshake-floor
+BENCH_PROGRAMS := $(O)/herald-load $(O)/herald-floor $(O)/herald-handshakes $(O)/herald-handshake-floor $(O)/herald-million
 
 # intermediate files stay
 .SECONDARY:
 
-.PHONY: all deps run test check live chaos chaos-ci chaos-long judge-test model lint format asan bench docs install clean programs
+.PHONY: all deps run test check live chaos chaos-ci chaos-long judge-test model lint format asan bench bench-million docs install clean programs
 all: programs
 programs: $(PROGRAMS)
 
@@ -113,6 +114,7 @@ $(O)/herald-load: $(bench_SRCS:%.c=$(O)/%.o) $(O)/libherald.a
 $(O)/herald-floor: $(O)/bench/floor.o $(O)/libherald.a
 $(O)/herald-handshakes: $(O)/bench/handshakes.o $(O)/bench/handshake_tokens.o $(O)/libherald.a
 $(O)/herald-handshake-floor: $(O)/bench/handshake_floor.o $(O)/libherald.a
+$(O)/herald-million: $(million_SRCS:%.c=$(O)/%.o) $(O)/libherald.a
 $(PROGRAMS) $(BENCH_PROGRAMS):
 	$(call SAY,LD)
 	$(CC) $(LDFLAGS) -o $@ $(filter %.o %.a, $^) $(LIBS)
@@ -214,6 +216,12 @@ bench:
 	@deploy/deps test
 	@$(MAKE) --no-print-directory -j2 programs $(BENCH_PROGRAMS)
 	@bench/run.py $(BENCH)
+# 1,200,000 clients on this machine: 16 GiB and all of the processor for ten minutes. MILLION="--rate 5000": see --help
+CONNECTIONS ?= 1200000
+bench-million:
+	@deploy/deps test
+	@$(MAKE) --no-print-directory -j2 programs $(BENCH_PROGRAMS)
+	@bench/million.py --connections $(CONNECTIONS) $(MILLION)
 
 # --- instructions -------------------------------------------------------------------------------------------------------
 
