@@ -47,6 +47,17 @@ static inline void list_remove(struct list *item)
     list_init(item);
 }
 
+/* The item has a new place, its bytes copied there: the list goes on through it. */
+static inline void list_moved(const struct list *from, struct list *to)
+{
+    if (from->next == from) {
+        list_init(to);
+        return;
+    }
+    to->prev->next = to;
+    to->next->prev = to;
+}
+
 static inline struct list *list_first(const struct list *head)
 {
     return list_is_empty(head) ? NULL : head->next;

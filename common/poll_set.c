@@ -68,6 +68,13 @@ void poll_member_init(struct poll_member *member, int fd)
     *member = (struct poll_member){.fd = fd};
 }
 
+static void control(struct poll_set *set, int how, struct poll_member *member, uint32_t events)
+{
+    struct epoll_event event = {.data.ptr = member};
+    event.events = (events & LOOP_READ ? EPOLLIN : 0) | (events & LOOP_WRITE ? EPOLLOUT : 0);
+    CHECK(epoll_ctl(set->epoll, how, member->fd, &event) == 0);
+}
+
 /* Without a wish it leaves the set: epoll tells of a broken connection whether asked or not, again and again. */
 void poll_set_want(struct poll_set *set, struct poll_member *member, uint32_t events)
 {
@@ -75,10 +82,14 @@ void poll_set_want(struct poll_set *set, struct poll_member *member, uint32_t ev
     if (member->wanted == events)
         return;
     int how = !member->wanted ? EPOLL_CTL_ADD : events ? EPOLL_CTL_MOD : EPOLL_CTL_DEL;
-    struct epoll_event event = {.data.ptr = member};
-    event.events = (events & LOOP_READ ? EPOLLIN : 0) | (events & LOOP_WRITE ? EPOLLOUT : 0);
-    CHECK(epoll_ctl(set->epoll, how, member->fd, &event) == 0);
+    control(set, how, member, events);
     member->wanted = events;
+}
+
+void poll_set_moved(struct poll_set *set, struct poll_member *to)
+{
+    if (to->wanted)
+        control(set, EPOLL_CTL_MOD, to, to->wanted);
 }
 
 void poll_set_release(struct poll_set *set, struct poll_member *member)

@@ -31,6 +31,8 @@ void poll_set_free(struct poll_set **set);
 void poll_member_init(struct poll_member *member, int fd);
 /* As loop_fd_want(). */
 void poll_set_want(struct poll_set *set, struct poll_member *member, uint32_t events);
+/* What embeds the member was copied to another place: it is watched there. Not from inside fn. */
+void poll_set_moved(struct poll_set *set, struct poll_member *to);
 /* Stops watching; the owner closes the descriptor after it. */
 void poll_set_release(struct poll_set *set, struct poll_member *member);
 

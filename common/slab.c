@@ -29,8 +29,9 @@ enum { BLOCK_SIZE = 64 * 1024, ALIGN = 16, BLOCK_MAGIC = 0x536c6162 };
 
 struct slab {
     char *name;
-    size_t object_size, per_block;
+    size_t object_size, per_block, first; /* first: where a block's objects begin */
     size_t in_use, block_count;
+    bool is_spare_old;         /* slab_compact() has seen it */
     struct list partial, full; /* blocks with and without a free object */
     struct block *spare;       /* one free block is kept, so that a single object to and fro costs no system call */
 };
@@ -39,18 +40,30 @@ struct slab {
 struct block {
     uint32_t magic;
     uint32_t used, carved; /* objects in use; objects that were ever handed out */
+    bool is_stuck;         /* slab_compact() could not empty it, and none of its objects was put back since */
     struct slab *slab;
     struct list link;
-    void *free; /* a chain through the first word of each */
+    void *free;      /* a chain through the first word of each */
+    uint64_t live[]; /* a bit for each object: in use */
 };
 
-enum { FIRST_OBJECT = (sizeof(struct block) + ALIGN - 1) / ALIGN * ALIGN };
-
-static struct block *block_of(void *object)
+static struct block *block_of(const void *object)
 {
     struct block *block = (struct block *)((uintptr_t)object & ~(uintptr_t)(BLOCK_SIZE - 1));
     MAGIC_CHECK(block, BLOCK_MAGIC);
     return block;
+}
+
+static void *object_at(struct block *block, size_t i)
+{
+    return (char *)block + block->slab->first + i * block->slab->object_size;
+}
+
+/* Marks it as in use, or no longer. */
+static void flip(struct block *block, const void *object)
+{
+    size_t i = (size_t)((const char *)object - (char *)block - block->slab->first) / block->slab->object_size;
+    block->live[i / 64] ^= UINT64_C(1) << (i % 64);
 }
 
 /* mmap() gives no such alignment: take twice as much and give back what is too much. */
@@ -72,7 +85,7 @@ static struct block *block_new(struct slab *slab)
     block->slab = slab;
     list_push(&slab->partial, &block->link);
     slab->block_count++;
-    ASAN_POISON_MEMORY_REGION((char *)block + FIRST_OBJECT, BLOCK_SIZE - FIRST_OBJECT);
+    ASAN_POISON_MEMORY_REGION((char *)block + slab->first, BLOCK_SIZE - slab->first);
     __lsan_register_root_region(block, BLOCK_SIZE);
     return block;
 }
@@ -86,13 +99,22 @@ static void block_free(struct slab *slab, struct block *block)
     CHECK(munmap(block, BLOCK_SIZE) == 0);
 }
 
+/* Where objects begin when a block has so many. */
+static size_t first_of(size_t per_block)
+{
+    return (sizeof(struct block) + (per_block + 63) / 64 * sizeof(uint64_t) + ALIGN - 1) / ALIGN * ALIGN;
+}
+
 struct slab *slab_new(const char *name, size_t object_size)
 {
     CHECK(object_size > 0 && object_size <= 16000);
     struct slab *slab = xcalloc(1, sizeof(*slab));
     slab->name = xstrdup(name);
     slab->object_size = (object_size + ALIGN - 1) / ALIGN * ALIGN;
-    slab->per_block = (BLOCK_SIZE - FIRST_OBJECT) / slab->object_size;
+    slab->per_block = (BLOCK_SIZE - sizeof(struct block)) / slab->object_size;
+    while (first_of(slab->per_block) + slab->per_block * slab->object_size > BLOCK_SIZE)
+        slab->per_block--;
+    slab->first = first_of(slab->per_block);
     list_init(&slab->partial);
     list_init(&slab->full);
     return slab;
@@ -126,9 +148,10 @@ void *slab_get(struct slab *slab)
         memcpy(&block->free, object, sizeof(void *));
         memset(object, 0, slab->object_size);
     } else { /* memory fresh from the system is zero already */
-        object = (char *)block + FIRST_OBJECT + block->carved++ * slab->object_size;
+        object = object_at(block, block->carved++);
         ASAN_UNPOISON_MEMORY_REGION(object, slab->object_size);
     }
+    flip(block, object);
     block->used++;
     slab->in_use++;
     if (block->used == slab->per_block) {
@@ -142,6 +165,8 @@ void slab_put(struct slab *slab, void *object)
 {
     struct block *block = block_of(object);
     CHECK(block->slab == slab && block->used > 0);
+    flip(block, object);
+    block->is_stuck = false;
     if (block->used == slab->per_block) {
         list_remove(&block->link);
         /* At the front: filling the fuller blocks first lets the others become free. */
@@ -159,8 +184,98 @@ void slab_put(struct slab *slab, void *object)
         return;
     }
     slab->spare = block;
+    slab->is_spare_old = false;
     list_remove(&block->link);
     list_push(&slab->partial, &block->link); /* last: it is taken only when the others are full */
+}
+
+struct slab *slab_of(const void *object)
+{
+    return block_of(object)->slab;
+}
+
+/* --- compaction --- */
+
+static bool is_wasteful(const struct slab *slab)
+{
+    size_t room = (slab->block_count - (slab->spare != NULL)) * slab->per_block, unused = room - slab->in_use;
+    return unused >= slab->per_block && unused > room / 8;
+}
+
+/* The emptiest block that may be emptied, NULL: there is none; the fullest that has room comes to the front, for
+ * slab_get(). */
+static struct block *choose(struct slab *slab)
+{
+    struct block *emptiest = NULL, *fullest = NULL;
+    list_each (link, &slab->partial) {
+        struct block *block = container_of(link, struct block, link);
+        if (block == slab->spare)
+            continue;
+        if (!block->is_stuck && (!emptiest || block->used < emptiest->used))
+            emptiest = block;
+        if (!fullest || block->used >= fullest->used)
+            fullest = block;
+    }
+    if (!emptiest || emptiest == fullest)
+        return NULL;
+    list_remove(&fullest->link);
+    list_push_front(&slab->partial, &fullest->link);
+    return emptiest;
+}
+
+static bool move(struct slab *slab, void *from, slab_move_fn *fn, void *arg)
+{
+    void *to = slab_get(slab);
+    memcpy(to, from, slab->object_size);
+    bool is_moved = fn(arg, from, to);
+    slab_put(slab, is_moved ? from : to);
+    return is_moved;
+}
+
+/* Until it is empty or `*tries` are used up. It is off the list meanwhile, so that slab_get() takes from others. */
+static size_t empty(struct slab *slab, struct block *block, size_t *tries, slab_move_fn *fn, void *arg)
+{
+    size_t moved = 0, i = 0;
+    list_remove(&block->link);
+    for (; i<block->carved && * tries> 0; i++) {
+        if (!(block->live[i / 64] >> (i % 64) & 1))
+            continue;
+        bool is_last = block->used == 1;
+        --*tries;
+        if (!move(slab, object_at(block, i), fn, arg))
+            continue;
+        moved++;
+        if (is_last)
+            return moved; /* the block is free now */
+    }
+    block->is_stuck = i == block->carved;
+    list_push(&slab->partial, &block->link);
+    return moved;
+}
+
+static void free_old_spare(struct slab *slab)
+{
+    if (slab->spare && slab->is_spare_old) {
+        block_free(slab, slab->spare);
+        slab->spare = NULL;
+    }
+    slab->is_spare_old = true;
+}
+
+size_t slab_compact(struct slab *slab, size_t max, slab_move_fn *fn, void *arg)
+{
+    size_t moved = 0, tries = max;
+    free_old_spare(slab);
+    while (tries > 0 && is_wasteful(slab)) {
+        struct block *block = choose(slab);
+        if (!block) { /* all are stuck: the next call tries them again */
+            list_each (link, &slab->partial)
+                container_of(link, struct block, link)->is_stuck = false;
+            break;
+        }
+        moved += empty(slab, block, &tries, fn, arg);
+    }
+    return moved;
 }
 
 size_t slab_in_use(const struct slab *slab)

@@ -96,11 +96,123 @@ static void test_memory_follows_the_load(void **state)
     slab_free(&slab);
 }
 
+/* An object that can be moved knows where it is pointed to. */
+struct thing {
+    struct thing **at;
+    uint64_t number;
+    bool is_busy;
+};
+
+static bool move_thing(void *arg, void *from, void *to)
+{
+    struct thing *thing = to;
+    assert_ptr_equal(*thing->at, from);
+    if (thing->is_busy)
+        return false;
+    *thing->at = thing;
+    ++*(size_t *)arg;
+    return true;
+}
+
+enum { THINGS = 20000 };
+
+/* So many of them, of which one in ten stays, scattered over all blocks; returns how many. */
+static size_t scatter(struct slab *slab, struct thing **things)
+{
+    size_t left = 0;
+    for (uint64_t i = 0; i < THINGS; i++) {
+        things[i] = slab_get(slab);
+        *things[i] = (struct thing){.at = &things[i], .number = i};
+    }
+    for (size_t i = 0; i < THINGS; i++) {
+        if (next_random() % 10 == 0) {
+            left++;
+            continue;
+        }
+        slab_put(slab, things[i]);
+        things[i] = NULL;
+    }
+    return left;
+}
+
+static void clear(struct slab *slab, struct thing **things)
+{
+    for (uint64_t i = 0; i < THINGS; i++) {
+        if (!things[i])
+            continue;
+        assert_int_equal(things[i]->number, i); /* what it was stays what it is */
+        slab_put(slab, things[i]);
+    }
+    free(things);
+    slab_free(&slab);
+}
+
+static void test_those_who_stay_are_put_together(void **state)
+{
+    (void)state;
+    struct slab *slab = slab_new("test", 160);
+    struct thing **things = calloc(THINGS, sizeof(*things));
+    size_t left = scatter(slab, things), most = slab_bytes(slab), told = 0, moved = 0, step;
+    assert_true(most > 5 * left * 160); /* without it, hardly a block is free */
+    while ((step = slab_compact(slab, 50, move_thing, &told)) > 0) {
+        assert_true(step <= 50);
+        moved += step;
+        assert_true(moved <= left); /* each once */
+    }
+    assert_int_equal(told, moved);
+    assert_int_equal(slab_in_use(slab), left);
+    (void)slab_compact(slab, 50, move_thing, &told); /* the spare block goes when it was of no use for a while */
+    assert_true(slab_bytes(slab) <= left * 160 * 8 / 7 + BLOCK);
+    assert_int_equal(slab_compact(slab, 50, move_thing, &told), 0);
+    clear(slab, things);
+}
+
+static void test_what_is_busy_stays_where_it_is(void **state)
+{
+    (void)state;
+    struct slab *slab = slab_new("test", 160);
+    struct thing **things = calloc(THINGS, sizeof(*things));
+    size_t left = scatter(slab, things), told = 0, tries = 0;
+    for (size_t i = 0; i < THINGS; i++)
+        if (things[i])
+            things[i]->is_busy = true;
+    for (int i = 0; i < 1000; i++)
+        assert_int_equal(slab_compact(slab, 50, move_thing, &told), 0);
+    assert_int_equal(slab_in_use(slab), left);
+    for (size_t i = 0; i < THINGS; i++)
+        if (things[i])
+            things[i]->is_busy = false;
+    while (slab_bytes(slab) > left * 160 * 8 / 7 + BLOCK) { /* that they were busy once does not count for ever */
+        (void)slab_compact(slab, 50, move_thing, &told);
+        assert_true(++tries < THINGS);
+    }
+    clear(slab, things);
+}
+
+static void test_a_full_house_is_left_alone(void **state)
+{
+    (void)state;
+    struct slab *slab = slab_new("test", 160);
+    struct thing **things = calloc(THINGS, sizeof(*things));
+    size_t told = 0;
+    for (uint64_t i = 0; i < THINGS; i++) {
+        things[i] = slab_get(slab);
+        *things[i] = (struct thing){.at = &things[i], .number = i};
+    }
+    for (size_t i = 0; i < THINGS; i += 20) {
+        slab_put(slab, things[i]);
+        things[i] = NULL;
+    }
+    assert_int_equal(slab_compact(slab, 50, move_thing, &told), 0);
+    clear(slab, things);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_objects_are_apart_and_zeroed),
-        cmocka_unit_test(test_memory_follows_the_load),
+        cmocka_unit_test(test_objects_are_apart_and_zeroed),    cmocka_unit_test(test_memory_follows_the_load),
+        cmocka_unit_test(test_those_who_stay_are_put_together), cmocka_unit_test(test_what_is_busy_stays_where_it_is),
+        cmocka_unit_test(test_a_full_house_is_left_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -162,6 +162,16 @@ void table_add(struct table *table, const void *key, size_t key_len, void *item)
     table->count++;
 }
 
+void *table_replace(struct table *table, const void *key, size_t key_len, void *item)
+{
+    size_t at = find(table, key, key_len);
+    if (at == table->size)
+        return NULL;
+    void *old = table->slots[at].item;
+    table->slots[at].item = item;
+    return old;
+}
+
 /* Moves back what the hole would hide, so that no marks of removed things pile up. */
 static void close_hole(struct table *table, size_t hole)
 {
@@ -184,7 +194,7 @@ void *table_remove(struct table *table, const void *key, size_t key_len)
     void *item = table->slots[at].item;
     close_hole(table, at);
     table->count--;
-    if (table->size > FIRST_SIZE && table->count < table->size / 8)
+    if (table->size > FIRST_SIZE && table->count < table->size / 4)
         resize(table, table->size / 2);
     return item;
 }

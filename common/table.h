@@ -26,6 +26,8 @@ void *table_find(const struct table *table, const void *key, size_t key_len);
 /* The key must not be in the table yet: look first. The key is only hashed, not kept. */
 void table_add(struct table *table, const void *key, size_t key_len, void *item);
 /* Removes and returns the thing with that key; NULL when there is none. */
+/* Another item takes the place of the one under that key; returns that. NULL: there is none, and nothing changed. */
+void *table_replace(struct table *table, const void *key, size_t key_len, void *item);
 void *table_remove(struct table *table, const void *key, size_t key_len);
 
 /* Walks all things in no order. Start with *cursor = 0; NULL at the end. Adding or removing during a walk may

@@ -78,6 +78,11 @@ bool wheel_has(const struct wheel_entry *entry)
     return !list_is_empty(&entry->link);
 }
 
+void wheel_entry_moved(const struct wheel_entry *from, struct wheel_entry *to)
+{
+    list_moved(&from->link, &to->link);
+}
+
 static void fire_slot(struct wheel *wheel)
 {
     /* Taken off as a whole first: what fn adds, and what is not due in this revolution, goes back to the slots. */

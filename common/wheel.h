@@ -29,6 +29,8 @@ void wheel_entry_init(struct wheel_entry *entry);
 void wheel_add(struct wheel *wheel, struct wheel_entry *entry, uint64_t due_ms);
 void wheel_remove(struct wheel *wheel, struct wheel_entry *entry);
 bool wheel_has(const struct wheel_entry *entry);
+/* What embeds the entry was copied to another place: see list_moved(). Not from inside fn. */
+void wheel_entry_moved(const struct wheel_entry *from, struct wheel_entry *to);
 /* Fires what is due at now_ms. fn may add and remove entries, its own included. */
 void wheel_advance(struct wheel *wheel, uint64_t now_ms);
 

@@ -10,6 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/slab.h"
+
 enum {
     RUNS_KEPT = 4 /* the user's and the device's in each priority, another router's: few at once; what is forgotten is
                      refused, and so stays right */
@@ -18,9 +20,16 @@ enum {
 /* NULL: none, as in most sessions most of the time. */
 struct runs;
 
+/* Where runs are kept. */
+struct slab *runs_memory_new(void);
+/* Puts them together where many are gone, as slab_compact(). */
+size_t runs_compact(struct slab *memory, size_t max);
+/* The pointer to them stands elsewhere now. */
+void runs_moved(struct runs **runs);
+
 /* run 0: of a router that does not number. */
 bool runs_may_take(const struct runs *runs, uint64_t run, uint32_t index);
-void runs_took(struct runs **runs, uint64_t run, uint32_t index);
+void runs_took(struct runs **runs, struct slab *memory, uint64_t run, uint32_t index);
 /* Frees it when nothing was taken since the last call: to be called much less often than a run is long. */
 void runs_age(struct runs **runs);
 void runs_free(struct runs **runs);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/check.h"
+#include "common/slabs.h"
 #include "common/table.h"
 #include "gateway/metrics.h"
 #include "gateway/session/backlog.h"
@@ -27,7 +28,7 @@ static void count(struct sessions *sessions, int change)
 struct session *session_new(struct sessions *sessions, struct conn *conn, const struct identity *identity)
 {
     size_t device_len = strlen(identity->device);
-    struct session *s = xcalloc(1, sizeof *s + device_len + 1);
+    struct session *s = slabs_get(sessions->memory, sizeof *s + device_len + 1);
     s->magic = SESSION_MAGIC;
     s->refs = 1;
     s->state = SESSION_REGISTERING;
@@ -45,6 +46,38 @@ struct session *session_new(struct sessions *sessions, struct conn *conn, const 
     conn_set_owner(conn, s);
     conn_authenticated(conn);
     return s;
+}
+
+void session_free(struct session *s)
+{
+    s->magic = 0;
+    runs_free(&s->runs);
+    slabs_put(s);
+}
+
+/* Only its connection, its user and the wheels point to it then. */
+static bool is_at_rest(const struct session *s)
+{
+    return s->state == SESSION_OPEN && s->refs == 1 && !s->drain && !s->backlog;
+}
+
+bool session_move(void *arg, void *from, void *to)
+{
+    struct session *old = from, *s = to;
+    (void)arg;
+    MAGIC_CHECK(s, SESSION_MAGIC);
+    if (!is_at_rest(s))
+        return false;
+    struct session **at = &s->user->sessions;
+    while (*at != old)
+        at = &(*at)->next;
+    *at = s;
+    conn_set_owner(s->conn, s);
+    runs_moved(&s->runs);
+    wheel_entry_moved(&old->refresh, &s->refresh);
+    wheel_entry_moved(&old->expiry, &s->expiry);
+    old->magic = 0;
+    return true;
 }
 
 bool session_is_device(const struct session *s, const char *device, size_t len)
@@ -137,7 +170,7 @@ static void push_durable(struct session *s, struct push_frame *frame, const stru
         drain_fall_behind(s);
     } else {
         struct unacked_entry entry = {.receipt = receipt, .origin = UNACKED_LIVE};
-        runs_took(&s->runs, to->run, to->run_index);
+        runs_took(&s->runs, s->sessions->runs_memory, to->run, to->run_index);
         if (outbox_is_waiting(s))
             outbox_add(s, frame, receipt);
         else
@@ -153,7 +186,8 @@ bool session_push(struct session *s, struct push_frame *frame, const struct addr
         return false; /* its client has not been told yet that it is in */
     if (d->expires_at_ms > 0 && (uint64_t)d->expires_at_ms <= loop_wall_ms(s->sessions->loop)) {
         if (is_durable && !s->drain && runs_may_take(s->runs, to->run, to->run_index))
-            runs_took(&s->runs, to->run, to->run_index); /* this is its fate: what follows does not overtake it */
+            runs_took(&s->runs, s->sessions->runs_memory, to->run,
+                      to->run_index); /* this is its fate: what follows does not overtake it */
         refuse(s, receipt, REFUSAL_EXPIRED);
     } else if (is_durable) {
         push_durable(s, frame, to, receipt);

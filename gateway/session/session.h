@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/slab.h"
 #include "common/wheel.h"
 #include "gateway/auth/identity.h"
 #include "gateway/session/push_frame.h"
@@ -79,6 +80,10 @@ struct session_result {
 
 /* Attaches it to its user and its connection, which goes OPEN. The route is the caller's business. */
 struct session *session_new(struct sessions *sessions, struct conn *conn, const struct identity *identity);
+/* A session that nothing is under way for takes another place; for slab_compact(). */
+slab_move_fn session_move;
+/* Frees the memory of one that has ended. */
+void session_free(struct session *s);
 bool session_is_device(const struct session *s, const char *device, size_t len);
 
 /* Tells the fate of a push; for this folder. */

@@ -1,10 +1,12 @@
 #include "gateway/session/sessions.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/check.h"
 #include "common/log.h"
+#include "common/slabs.h"
 #include "common/table.h"
 #include "gateway/metrics.h"
 #include "gateway/session/drain.h"
@@ -18,6 +20,10 @@
 #include "gateway/session/routes.h"
 
 enum { SESSIONS_MAGIC = 0x5E550002, TICK_MS = 100, EXPIRY_TICK_MS = 500, ENTRY_MAX = 4 << 20 };
+enum {
+    MOVES_MAX = 64, /* a tick: of 20,000 sessions nine tenths may leave, and memory is there some seconds later */
+    TRIM_AFTER_MS = 3000
+};
 
 static struct sessions *sessions_of(void *arg)
 {
@@ -93,7 +99,15 @@ static void on_closed(void *arg, struct conn *c, enum close_reason reason)
     guest_free(c);
 }
 
-const struct conn_events sessions_conn_events = {on_upgraded, on_message, on_fate, on_closed, on_room};
+static void on_moved(void *arg, struct conn *c)
+{
+    struct session *s = guest_session(c);
+    (void)sessions_of(arg);
+    if (s)
+        s->conn = c;
+}
+
+const struct conn_events sessions_conn_events = {on_upgraded, on_message, on_fate, on_closed, on_room, on_moved};
 
 /* --- from above: the link --------------------------------------------------------------------------------------------
  */
@@ -193,9 +207,22 @@ static void free_dead(void *arg)
     struct sessions *sessions = sessions_of(arg);
     for (struct session *s; (s = sessions->dead);) {
         sessions->dead = s->next;
-        s->magic = 0;
-        runs_free(&s->runs);
-        free(s);
+        session_free(s);
+    }
+}
+
+/* Memory follows those who leave. What malloc() has of theirs lies about between what stays, and goes back some time
+ * after, when their last words to Redis have been said. */
+static void tidy(struct sessions *sessions, uint64_t now_ms)
+{
+    size_t moved = users_compact(sessions->users, MOVES_MAX);
+    moved += runs_compact(sessions->runs_memory, MOVES_MAX);
+    moved += slabs_compact(sessions->memory, MOVES_MAX, session_move, sessions);
+    if (moved > 0) {
+        sessions->trim_ms = now_ms + TRIM_AFTER_MS;
+    } else if (sessions->trim_ms > 0 && now_ms >= sessions->trim_ms) {
+        sessions->trim_ms = 0;
+        malloc_trim(0);
     }
 }
 
@@ -206,6 +233,7 @@ static void on_tick(void *arg)
     routes_tick(sessions->routes, now_ms);
     wheel_advance(sessions->drain_wheel, now_ms);
     wheel_advance(sessions->expiry_wheel, now_ms);
+    tidy(sessions, now_ms);
 }
 
 struct sessions *sessions_new(const struct sessions_parts *parts)
@@ -221,6 +249,8 @@ struct sessions *sessions_new(const struct sessions_parts *parts)
     sessions->events = parts->events;
     sessions->arg = parts->arg;
     sessions->users = users_new();
+    sessions->memory = slabs_new("session");
+    sessions->runs_memory = runs_memory_new();
     sessions->drain_wheel = wheel_new(TICK_MS, loop_now_ms(parts->loop), drain_due, sessions);
     sessions->expiry_wheel = wheel_new(EXPIRY_TICK_MS, loop_now_ms(parts->loop), expiry_due, sessions);
     push_frame_init(&sessions->entry_frame);
@@ -258,6 +288,8 @@ void sessions_free(struct sessions **sessions)
     loop_task_cancel(t->loop, &t->reap);
     free_dead(t);
     users_free(&t->users);
+    slabs_free(&t->memory);
+    slab_free(&t->runs_memory);
     free(t);
     *sessions = NULL;
 }

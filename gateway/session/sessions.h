@@ -75,6 +75,9 @@ struct sessions {
     const struct session_events *events;
     void *arg;
     struct users *users;
+    struct slabs *memory; /* of sessions */
+    struct slab *runs_memory;
+    uint64_t trim_ms; /* when to have malloc() give back; 0: there is nothing to */
     struct routes *routes;
     struct wheel *drain_wheel, *expiry_wheel;
     struct loop_timer *tick;

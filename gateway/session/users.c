@@ -5,11 +5,13 @@
 #include <string.h>
 
 #include "common/check.h"
+#include "common/slabs.h"
 #include "common/table.h"
 #include "gateway/session/session.h"
 
 struct users {
     struct table *by_name;
+    struct slabs *memory;
 };
 
 static bool match(const void *item, const void *key, size_t key_len)
@@ -22,6 +24,7 @@ struct users *users_new(void)
 {
     struct users *users = xcalloc(1, sizeof *users);
     users->by_name = table_new(match);
+    users->memory = slabs_new("user");
     return users;
 }
 
@@ -31,6 +34,7 @@ void users_free(struct users **users)
         return;
     CHECK(table_count((*users)->by_name) == 0);
     table_free(&(*users)->by_name);
+    slabs_free(&(*users)->memory);
     free(*users);
     *users = NULL;
 }
@@ -53,14 +57,12 @@ struct session *user_session(const struct user *user, const char *device, size_t
     return NULL;
 }
 
-static struct user *user_new(const char *name, size_t len)
+static struct user *user_new(struct users *users, const char *name, size_t len)
 {
     CHECK(len <= UINT8_MAX);
-    struct user *user = xmalloc(sizeof *user + len + 1);
-    user->sessions = NULL;
+    struct user *user = slabs_get(users->memory, sizeof *user + len + 1);
     user->name_len = (uint8_t)len;
     memcpy(user->name, name, len);
-    user->name[len] = '\0';
     return user;
 }
 
@@ -68,7 +70,7 @@ void users_attach(struct users *users, const char *name, size_t len, struct sess
 {
     struct user *user = users_find(users, name, len);
     if (!user) {
-        user = user_new(name, len);
+        user = user_new(users, name, len);
         table_add(users->by_name, name, len, user);
     }
     s->user = user;
@@ -88,7 +90,22 @@ void users_detach(struct users *users, struct session *s)
     if (user->sessions)
         return;
     CHECK(table_remove(users->by_name, user->name, user->name_len) == user);
-    free(user);
+    slabs_put(user);
+}
+
+static bool move(void *arg, void *from, void *to)
+{
+    struct users *users = arg;
+    struct user *user = to;
+    CHECK(table_replace(users->by_name, user->name, user->name_len, user) == from);
+    for (struct session *s = user->sessions; s; s = s->next)
+        s->user = user;
+    return true;
+}
+
+size_t users_compact(struct users *users, size_t max)
+{
+    return slabs_compact(users->memory, max, move, users);
 }
 
 struct user *users_next(const struct users *users, size_t *cursor)

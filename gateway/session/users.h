@@ -26,6 +26,8 @@ struct session *user_session(const struct user *user, const char *device, size_t
 void users_attach(struct users *users, const char *name, size_t len, struct session *s);
 /* Takes it away; the user goes with its last session. */
 void users_detach(struct users *users, struct session *s);
+/* Moves users together where many have left, at most so many; returns how many moved. */
+size_t users_compact(struct users *users, size_t max);
 /* Walks all users, as table_next(). */
 struct user *users_next(const struct users *users, size_t *cursor);
 

@@ -83,6 +83,44 @@ static void many_users(void **state)
     users_free(&users);
 }
 
+/* One of ten stays; all of them are found where they are moved to, by name and by session. */
+static void most_leave(void **state)
+{
+    enum { N = 20000, STAYS = 10 };
+    struct users *users = users_new();
+    struct session **sessions = xcalloc(N, sizeof(struct session *));
+    char name[32];
+    (void)state;
+    for (int i = 0; i < N; i++) {
+        snprintf(name, sizeof name, "user-%d", i);
+        sessions[i] = session("d");
+        users_attach(users, name, strlen(name), sessions[i]);
+    }
+    for (int i = 0; i < N; i++)
+        if (i % STAYS)
+            users_detach(users, sessions[i]);
+    size_t moved = 0, before = slab_bytes(slab_of(sessions[0]->user));
+    for (size_t step; (step = users_compact(users, 64)) > 0; moved += step)
+        assert_true(step <= 64);
+    assert_true(moved > N / STAYS / 2 && moved <= N / STAYS);
+    assert_true(slab_bytes(slab_of(sessions[0]->user)) < before / 4);
+    for (int i = 0; i < N; i++) {
+        snprintf(name, sizeof name, "user-%d", i);
+        const struct user *user = users_find(users, name, strlen(name));
+        if (i % STAYS) {
+            assert_null(user);
+        } else {
+            assert_string_equal(user->name, name);
+            assert_ptr_equal(user->sessions, sessions[i]);
+            assert_ptr_equal(sessions[i]->user, user);
+            users_detach(users, sessions[i]);
+        }
+        free(sessions[i]);
+    }
+    free(sessions);
+    users_free(&users);
+}
+
 static void longest_name(void **state)
 {
     struct users *users = users_new();
@@ -103,6 +141,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(devices_of_one_user),
         cmocka_unit_test(many_users),
+        cmocka_unit_test(most_leave),
         cmocka_unit_test(longest_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

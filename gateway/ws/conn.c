@@ -43,6 +43,27 @@ void conn_free(struct conn *c)
     slab_put(c->conns->slab, c);
 }
 
+/* Then only its list, the wheel, its socket's watch and its owner point to it. */
+static bool is_at_rest(const struct conn *c)
+{
+    return c->state == CONN_OPEN && !c->outq && !c->codec && c->pending_fates == 0;
+}
+
+bool conn_move(void *arg, void *from, void *to)
+{
+    struct conn *old = from, *c = to;
+    struct conns *conns = arg;
+    MAGIC_CHECK(c, CONN_MAGIC);
+    if (!is_at_rest(c))
+        return false;
+    list_moved(&old->link, &c->link);
+    wheel_entry_moved(&old->deadline, &c->deadline);
+    poll_set_moved(conns->sockets, &c->socket);
+    old->magic = 0;
+    conns->events->moved(conns->arg, c);
+    return true;
+}
+
 static void count_state(struct conns *conns, unsigned state, int change)
 {
     conns->counts[state] += (uint32_t)change;

@@ -95,6 +95,9 @@ struct conn_events {
     void (*closed)(void *arg, struct conn *c, enum close_reason reason);
     /* The kernel has taken all that it had refused: it is not blocked any more. */
     void (*room)(void *arg, struct conn *c);
+    /* It stands at another address now: an owner that has it must take the new one. Only while OPEN, and never inside a
+     * call made from above. */
+    void (*moved)(void *arg, struct conn *c);
 };
 
 /* settings and events are borrowed for the life of it. */

@@ -112,6 +112,8 @@ struct conns {
 
 struct conn *conn_new(struct conns *conns, int fd, const struct in6_addr *peer);
 void conn_free(struct conn *c);
+/* One that nothing is under way for takes another place; for slab_compact(). */
+slab_move_fn conn_move;
 void conn_enter(struct conn *c, unsigned state);
 /* Puts the wheel entry to what is due next. */
 void conn_arm(struct conn *c);

@@ -42,7 +42,7 @@ struct world {
     char path[4];
 
     struct conn *conn; /* the last one upgraded */
-    unsigned upgraded_count, closed_count, message_count, room_count;
+    unsigned upgraded_count, closed_count, message_count, room_count, moved_count;
     enum close_reason reason;
     struct buf messages; /* each followed by a | */
     bool is_echoing, is_authenticating, is_sending, is_holding;
@@ -128,8 +128,20 @@ static inline void on_room(void *arg, struct conn *c)
     w->room_count++;
 }
 
-static const struct conn_events events = {
-    .upgraded = on_upgraded, .message = on_message, .fate = on_fate, .closed = on_closed, .room = on_room};
+static inline void on_moved(void *arg, struct conn *c)
+{
+    struct world *w = arg;
+    assert_false(w->is_sending);
+    assert_int_equal(conn_state(c), CONN_OPEN);
+    w->moved_count++;
+}
+
+static const struct conn_events events = {.upgraded = on_upgraded,
+                                          .message = on_message,
+                                          .fate = on_fate,
+                                          .closed = on_closed,
+                                          .room = on_room,
+                                          .moved = on_moved};
 
 static inline int setup(void **state)
 {

@@ -13,6 +13,7 @@
 
 enum {
     WHEEL_TICK_MS = 100,
+    MOVES_MAX = 64,           /* a tick, where many have left */
     ACCEPTS_PER_TURN = 64,    /* those who are connected get their turn between */
     ACCEPT_PAUSE_MS = 200,    /* after descriptors ran out */
     REFUSED_CLOSING_MAX = 512 /* beyond so many that are closing, one too many gets no 503 but is dropped */
@@ -55,6 +56,10 @@ static void on_tick(void *arg)
     struct conns *conns = arg;
     MAGIC_CHECK(conns, CONNS_MAGIC);
     wheel_advance(conns->wheel, loop_now_ms(conns->loop));
+    (void)slab_compact(conns->slab, MOVES_MAX, conn_move, conns);
+    metric_set(METRIC_WS_CONN_BYTES, (int64_t)slab_bytes(conns->slab));
+    if (conns->counts[CONN_HEAD] == 0 && conns->head_count > 0) /* one at a time: others may come at once */
+        http_head_free(&conns->heads[--conns->head_count]);
 }
 
 /* Ticks only while a write waits. */
