@@ -24,14 +24,15 @@ PKGS := libevent rdkafka hiredis libprotobuf-c libzmq jansson yaml-0.1 libcrypto
 
 common_SRCS := $(addprefix common/, \
     err.c check.c memory.c clock.c log.c loop.c loop_task.c net.c buf.c table.c slab.c slabs.c wheel.c message.c json_scan.c \
-    option.c option_value.c option_yaml.c option_print.c metric.c metric_print.c priority.c admin.c admin_request.c admin_conns.c admin_route.c daemon.c service.c \
+    cgroup.c option.c option_value.c option_yaml.c option_print.c metric.c metric_print.c priority.c admin.c admin_request.c admin_conns.c admin_route.c daemon.c service.c \
     poll_set.c redis.c redis_conn.c redis_queue.c redis_reply.c redis_script.c bus.c wire.c link.c lease.c members.c jwt_sign.c \
     kafka_admin.c kafka_conf.c kafka_consumer.c kafka_destroy.c kafka_group.c kafka_mock.c kafka_producer.c kafka_reader.c)
 
 
-gateway_SRCS := $(addprefix gateway/, main.c master.c worker.c settings.c metrics.c)
+gateway_SRCS := $(addprefix gateway/, main.c master.c worker.c relief.c settings.c metrics.c)
+gateway_SRCS += $(addprefix gateway/memory/, pressure.c meter.c)
 gateway_SRCS += $(addprefix gateway/auth/, base64url.c jwt_key.c jwt.c identity.c auth.c)
-gateway_SRCS += $(addprefix gateway/session/, session.c sessions.c once.c backlog.c outbox.c users.c login.c guest.c routes.c redis_clock.c goodbyes.c expiry.c box.c letter.c runs.c drain.c command.c \
+gateway_SRCS += $(addprefix gateway/session/, session.c sessions.c once.c backlog.c outbox.c shed.c users.c login.c guest.c routes.c redis_clock.c goodbyes.c expiry.c box.c letter.c runs.c drain.c command.c \
     unacked.c push_frame.c replies.c client_message.c handlers.c handle_auth.c handle_heartbeat.c handle_ack.c \
     handle_message.c session_metrics.c)
 gateway_SRCS += $(addprefix gateway/link/, fence.c inbox.c box_fates.c peers.c returns.c upstream.c pending.c link_metrics.c beat.c canary.c)
@@ -145,7 +146,7 @@ daemon_objs = $(filter-out %/main.o %/bench/load.o, $($(1)_SRCS:%.c=$(O)/%.o))
 $(O)/gateway/%_test: $(O)/gateway/%_test.o $(call daemon_objs,gateway) $(O)/libherald.a
 	$(CC) $(LDFLAGS) -o $@ $(if $(findstring _fake_test,$@),$(O)/common/loop_fake.o) $^ $(LIBS) -lcmocka
 # those of sessions play the part of the connections
-$(O)/gateway/session/%_fake_test: $(O)/gateway/session/%_fake_test.o $(filter-out $(O)/gateway/ws/conn%.o $(O)/gateway/worker.o $(O)/gateway/master.o,$(call daemon_objs,gateway)) $(O)/libherald.a
+$(O)/gateway/session/%_fake_test: $(O)/gateway/session/%_fake_test.o $(filter-out $(O)/gateway/ws/conn%.o $(O)/gateway/worker.o $(O)/gateway/relief.o $(O)/gateway/master.o,$(call daemon_objs,gateway)) $(O)/libherald.a
 	$(CC) $(LDFLAGS) -o $@ $(O)/common/loop_fake.o $^ $(LIBS) -lcmocka
 $(O)/router/%_test: $(O)/router/%_test.o $(call daemon_objs,router) $(O)/libherald.a
 	$(CC) $(LDFLAGS) -o $@ $(if $(findstring _fake_test,$@),$(O)/common/loop_fake.o) $^ $(LIBS) -lcmocka

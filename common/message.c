@@ -13,10 +13,18 @@ struct message {
     char bytes[]; /* and a NUL, which len does not count */
 };
 
+static size_t held;
+
+size_t message_held(void)
+{
+    return held;
+}
+
 struct message *message_new(size_t len)
 {
     CHECK(len < SIZE_MAX / 2);
     struct message *m = xmalloc(sizeof(*m) + len + 1);
+    held += sizeof(*m) + len;
     *m = (struct message){.len = len, .refs = 1};
     m->bytes[len] = '\0';
     return m;
@@ -80,5 +88,6 @@ void message_unref(struct message **m)
     if (--mine->refs > 0)
         return;
     message_unref(&mine->variant);
+    held -= sizeof(*mine) + mine->len;
     free(mine);
 }

@@ -23,6 +23,8 @@ struct message *message_variant(const struct message *m);
 /* Once; takes the reference. */
 void message_set_variant(struct message *m, struct message *variant);
 struct message *message_ref(struct message *m);
+/* Bytes of all messages that there are now, each counted once, whoever shares it. */
+size_t message_held(void);
 /* Clears the pointer; the last one frees. NULL inside is a no-op. */
 void message_unref(struct message **m);
 

@@ -42,11 +42,25 @@ static void test_lives_until_the_last_reference(void **state)
     }
 }
 
+static void test_what_is_held_is_counted_once(void **state)
+{
+    (void)state;
+    size_t before = message_held();
+    struct message *m = message_new(1000), *again = message_ref(m), *other = message_new(24);
+    assert_in_range(message_held() - before, 1024, 1024 + 2 * 64);
+    message_set_variant(m, other);
+    message_unref(&m);
+    assert_in_range(message_held() - before, 1024, 1024 + 2 * 64);
+    message_unref(&again);
+    assert_int_equal(message_held(), before);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_copy_and_fill),
         cmocka_unit_test(test_lives_until_the_last_reference),
+        cmocka_unit_test(test_what_is_held_is_counted_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

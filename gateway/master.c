@@ -218,6 +218,8 @@ static const char *why_not(unsigned worker)
 {
     if (!metric_read((int)worker, METRIC_REDIS_UP, 0))
         return "redis is away";
+    if (metric_read((int)worker, METRIC_MEMORY_LEVEL, 0) >= PRESSURE_REFUSE)
+        return "short of memory: refuses new connections";
     if (metric_read((int)worker, METRIC_WORKER_LISTENING, 0) && !metric_read((int)worker, METRIC_CANARY_PASSING, 0))
         return "no canary came through: routers or Kafka do not deliver";
     return "not listening, or no lease";

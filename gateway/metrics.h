@@ -5,12 +5,14 @@
 
 #include "common/metric.h"
 #include "gateway/link/link_metrics.h"
+#include "gateway/memory/memory_metrics.h"
 #include "gateway/session/session_metrics.h"
 #include "gateway/worker_metrics.h"
 #include "gateway/ws/ws_metrics.h"
 
 /* X(id, kind, name, help, label, label values) */
-#define GATEWAY_METRIC_LIST(X) WS_METRIC_LIST(X) SESSION_METRIC_LIST(X) LINK_METRIC_LIST(X) WORKER_METRIC_LIST(X)
+#define GATEWAY_METRIC_LIST(X)                                                                                         \
+    WS_METRIC_LIST(X) SESSION_METRIC_LIST(X) LINK_METRIC_LIST(X) WORKER_METRIC_LIST(X) MEMORY_METRIC_LIST(X)
 
 enum gateway_metric {
 #define X(id, kind, name, help, label, values) METRIC_##id,

@@ -8,6 +8,7 @@
 #include "common/log.h"
 #include "common/net.h"
 #include "gateway/auth/jwt.h"
+#include "gateway/memory/memory_options.h"
 #include "gateway/ws/conn_options.h"
 
 #define AT(member) offsetof(struct gateway_settings, member)
@@ -106,7 +107,7 @@ const struct option gateway_options[] = {
      "Time between two of them, once the first came through."},
     {"canary", "timeout", OPTION_DURATION, AT(canary.timeout_ms), "20s", 500, 3600000, NULL,
      "A worker through which none came for so long is not ready. Above canary.interval."},
-    REDIS_OPTION_ROWS(struct gateway_settings, redis),
+    MEMORY_OPTION_ROWS(struct gateway_settings, relief) REDIS_OPTION_ROWS(struct gateway_settings, redis),
     {0},
 };
 
@@ -126,6 +127,13 @@ static const char *check_node(const char *node)
     if (strlen(node) > NODE_LEN_MAX)
         return "gateway.node is longer than 64 bytes";
     return node[strspn(node, allowed)] ? "gateway.node may have letters, digits, '.', '_' and '-'" : NULL;
+}
+
+static const char *check_levels(const int64_t at[])
+{
+    if (at[PRESSURE_REFUSE] < at[PRESSURE_TRIM])
+        return "memory.refuse is below memory.trim";
+    return at[PRESSURE_SHED] < at[PRESSURE_REFUSE] ? "memory.shed is below memory.refuse" : NULL;
 }
 
 static const char *check(const struct gateway_settings *settings)
@@ -148,7 +156,7 @@ static const char *check(const struct gateway_settings *settings)
         return "session.unwritten_max is above limit.queue_bytes";
     if (settings->canary.timeout_ms <= settings->canary.interval_ms)
         return "canary.timeout is not above canary.interval";
-    return NULL;
+    return check_levels(settings->relief.pressure.at);
 }
 
 enum err settings_complete(struct gateway_settings *settings)

@@ -13,6 +13,7 @@
 #include "gateway/link/inbox.h"
 #include "gateway/link/peers.h"
 #include "gateway/link/upstream.h"
+#include "gateway/relief.h"
 #include "gateway/session/sessions.h"
 #include "gateway/ws/conn.h"
 
@@ -34,6 +35,7 @@ struct gateway_settings {
     struct upstream_settings upstream;
     int64_t box_fates_max;
     struct canary_settings canary;
+    struct relief_settings relief;
     struct redis_options redis;
 };
 

@@ -46,6 +46,7 @@ struct worker {
     struct canary *canary;
     struct sessions *sessions;
     struct conns *conns;
+    struct relief *relief;
 };
 
 void worker_instance(const struct gateway_settings *settings, unsigned slot, char instance_r[INSTANCE_LEN_MAX + 1])
@@ -89,7 +90,8 @@ static void tell_ready(struct worker *w)
     bool is_listening = w->listener >= 0 && w->state == WORKER_RUNNING;
     metric_set(METRIC_REDIS_UP, is_up);
     metric_set(METRIC_WORKER_LISTENING, is_listening);
-    metric_set(METRIC_WORKER_READY, is_up && is_renewed && is_listening && w->canary && canary_is_well(w->canary));
+    bool is_passing = w->canary && canary_is_well(w->canary), has_memory = w->relief && relief_is_well(w->relief);
+    metric_set(METRIC_WORKER_READY, is_up && is_renewed && is_listening && is_passing && has_memory);
 }
 
 static void on_redis_state(void *arg, bool is_up)
@@ -152,6 +154,7 @@ static void leave(struct worker *w)
 {
     w->state = WORKER_LEAVING;
     w->left_ms = loop_now_ms(w->loop);
+    relief_free(&w->relief);
     conns_free(&w->conns);
     lease_free(&w->lease);
     peers_flush(w->peers);
@@ -264,6 +267,13 @@ static void start_sessions(struct worker *w)
     w->canary = canary_new(w->loop, w->redis, w->peers, &w->settings->canary, w->instance, w->start->generation);
     inbox_start(w->inbox, w->peers, w->returns, w->upstream, w->box_fates, w->sessions, w->canary);
     w->conns = conns_new(w->loop, &w->settings->conn, &sessions_conn_events, w->sessions);
+    w->relief = relief_new(&(struct relief_parts){
+        .loop = w->loop,
+        .settings = &w->settings->relief,
+        .workers = (uint32_t)w->settings->workers,
+        .sessions = w->sessions,
+        .conns = w->conns,
+    });
 }
 
 static void start_lease(struct worker *w)
@@ -305,6 +315,7 @@ static void free_parts(struct worker *w)
 {
     if (w->sessions)
         sessions_end_all(w->sessions);
+    relief_free(&w->relief);
     conns_free(&w->conns);
     lease_free(&w->lease);
     redis_free(&w->redis);

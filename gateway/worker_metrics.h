@@ -6,8 +6,9 @@
     X(WORKER_LISTENING, METRIC_GAUGE, "herald_gateway_worker_listening", "1 while it accepts connections.", NULL,      \
       NULL)                                                                                                            \
     X(WORKER_READY, METRIC_GAUGE, "herald_gateway_worker_ready",                                                       \
-      "1 while it accepts connections, Redis is up, its lease was renewed in time, and canaries come through.", NULL,  \
-      NULL)                                                                                                            \
+      "1 while it accepts connections, Redis is up, its lease was renewed in time, canaries come through, and memory " \
+      "suffices.",                                                                                                     \
+      NULL, NULL)                                                                                                      \
     X(WORKER_STARTS, METRIC_COUNTER, "herald_gateway_worker_starts_total", "Times it was started by the master.",      \
       NULL, NULL)                                                                                                      \
     X(WORKER_GENERATION, METRIC_GAUGE, "herald_gateway_worker_generation", "Of its present life, Unix ms.", NULL,      \

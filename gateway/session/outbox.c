@@ -79,7 +79,7 @@ static void send(struct session *s, struct backlog_entry *entry)
 void outbox_continue(struct session *s)
 {
     struct backlog_entry entry;
-    if (!s->backlog || s->state == SESSION_ENDED)
+    if (s->state == SESSION_ENDED)
         return;
     while (!conn_is_blocked(s->conn) && conn_queued(s->conn) < AHEAD_BYTES &&
            backlog_take(&s->backlog, &s->sessions->settings.weights, &entry)) {

@@ -123,11 +123,31 @@ static uint64_t count_unacked(const struct session *s)
     return (uint64_t)unacked_count(s->unacked) + backlog_durable_count(s->backlog);
 }
 
+/* Only those who take no more now: what goes out at once needs no memory. */
+static bool is_crowded(const struct session *s)
+{
+    return message_held() >= s->sessions->frames_max && conn_is_blocked(s->conn);
+}
+
 static bool has_room(const struct session *s)
 {
     const struct session_settings *settings = &s->sessions->settings;
-    return count_unacked(s) < (uint64_t)settings->ack_window &&
-           unacked_unwritten(s->unacked) + backlog_bytes(s->backlog, true) < (uint64_t)settings->unwritten_max;
+    uint64_t unwritten_max = (uint64_t)settings->unwritten_max >> s->sessions->squeeze;
+    return count_unacked(s) < (uint64_t)settings->ack_window && !is_crowded(s) &&
+           unacked_unwritten(s->unacked) + backlog_bytes(s->backlog, true) < unwritten_max;
+}
+
+static enum refusal why_no_room(const struct session *s)
+{
+    if (count_unacked(s) >= (uint64_t)s->sessions->settings.ack_window)
+        return REFUSAL_WINDOW;
+    return is_crowded(s) ? REFUSAL_MEMORY : REFUSAL_SLOW;
+}
+
+static bool has_room_for_volatile(const struct session *s)
+{
+    uint64_t backlog_max = (uint64_t)s->sessions->settings.backlog_max >> s->sessions->squeeze;
+    return !is_crowded(s) && backlog_bytes(s->backlog, false) < backlog_max;
 }
 
 bool session_has_room(const struct session *s)
@@ -165,8 +185,7 @@ static void push_durable(struct session *s, struct push_frame *frame, const stru
     } else if (!runs_may_take(s->runs, to->run, to->run_index)) {
         refuse(s, receipt, REFUSAL_GAP);
     } else if (!has_room(s)) {
-        bool is_window = count_unacked(s) >= (uint64_t)s->sessions->settings.ack_window;
-        refuse(s, receipt, is_window ? REFUSAL_WINDOW : REFUSAL_SLOW);
+        refuse(s, receipt, why_no_room(s));
         drain_fall_behind(s);
     } else {
         struct unacked_entry entry = {.receipt = receipt, .origin = UNACKED_LIVE};
@@ -194,10 +213,10 @@ bool session_push(struct session *s, struct push_frame *frame, const struct addr
     } else if (!outbox_is_waiting(s)) {
         metric_add_labelled(METRIC_PUSHES, PUSH_SORT_VOLATILE, 1);
         conn_send_late(s->conn, push_frame_shared(frame), receipt, delay_ms(s, d));
-    } else if (backlog_bytes(s->backlog, false) < (uint64_t)s->sessions->settings.backlog_max) {
+    } else if (has_room_for_volatile(s)) {
         outbox_add(s, frame, receipt);
     } else {
-        refuse(s, receipt, REFUSAL_SLOW);
+        refuse(s, receipt, is_crowded(s) ? REFUSAL_MEMORY : REFUSAL_SLOW);
     }
     return true;
 }

@@ -9,6 +9,7 @@
     X(DRAINING, "draining")                                                                                            \
     X(WINDOW, "window")                                                                                                \
     X(SLOW, "slow")                                                                                                    \
+    X(MEMORY, "memory") /* as slow, and memory.frames is reached */                                                    \
     X(EXPIRED, "expired")                                                                                              \
     X(GAP, "gap")             /* the session did not take what was sent before it */                                   \
     X(STALE, "stale")         /* meant for a connection that this session has followed */                              \
@@ -60,6 +61,10 @@ extern const char *const auth_result_names[],
     X(DRAINS, METRIC_COUNTER, "herald_gateway_drains_total", "Mailbox drains that ended with the session live", NULL,  \
       NULL)                                                                                                            \
     X(POKES, METRIC_COUNTER, "herald_gateway_pokes_total", "Pokes that found a session", NULL, NULL)                   \
+    X(SESSIONS_SHED, METRIC_COUNTER, "herald_gateway_sessions_shed_total",                                             \
+      "Slow sessions closed (1013) because memory was short", NULL, NULL)                                              \
+    X(SHED_BYTES, METRIC_COUNTER, "herald_gateway_shed_bytes_total", "Bytes that had been queued for them", NULL,      \
+      NULL)                                                                                                            \
     X(SESSIONS_EXPIRED, METRIC_COUNTER, "herald_gateway_sessions_expired_total",                                       \
       "Sessions closed because their token expired", NULL, NULL)                                                       \
     X(GOODBYES, METRIC_GAUGE, "herald_gateway_route_removals_pending",                                                 \

@@ -248,6 +248,7 @@ struct sessions *sessions_new(const struct sessions_parts *parts)
     sessions->generation = parts->generation;
     sessions->events = parts->events;
     sessions->arg = parts->arg;
+    sessions->frames_max = SIZE_MAX;
     sessions->users = users_new();
     sessions->memory = slabs_new("session");
     sessions->runs_memory = runs_memory_new();
@@ -261,6 +262,12 @@ struct sessions *sessions_new(const struct sessions_parts *parts)
     sessions->tick = loop_timer_new(parts->loop, on_tick, sessions);
     loop_timer_start(sessions->tick, TICK_MS, TICK_MS);
     return sessions;
+}
+
+void sessions_squeeze(struct sessions *sessions, uint8_t squeeze, size_t frames_max)
+{
+    sessions->squeeze = squeeze;
+    sessions->frames_max = frames_max;
 }
 
 void sessions_end_all(struct sessions *sessions)

@@ -66,6 +66,8 @@ struct sessions_parts {
 struct sessions {
     uint32_t magic;
     uint32_t count, draining_count;
+    uint8_t squeeze;   /* slow clients may hold so many times half of what the settings say */
+    size_t frames_max; /* of the whole worker; SIZE_MAX at first */
     struct loop *loop;
     struct session_settings settings;
     const struct auth *auth;
@@ -111,6 +113,9 @@ void sessions_withdraw(struct sessions *sessions, const char *user, const char *
 /* A newer session of that device registered elsewhere: closes this one, if it is still that connection. */
 void sessions_kick(struct sessions *sessions, const char *user, size_t user_len, const char *device, size_t device_len,
                    uint64_t connection);
+/* How short memory is (gateway/memory/pressure.h): what slow clients may hold is halved `squeeze` times, and from so
+ * many bytes of frames on (message_held()) nothing more is queued for them. */
+void sessions_squeeze(struct sessions *sessions, uint8_t squeeze, size_t frames_max);
 /* Ends every session without touching the connections. */
 void sessions_end_all(struct sessions *sessions);
 

@@ -43,6 +43,7 @@ struct conn;
     X(REPLACED, "replaced", 4409) /* a newer connection of the same device */                                          \
     X(RATE, "rate", 4429)                                                                                              \
     X(SLOW, "slow", 4008)                                                                                              \
+    X(SHED, "shed", 1013) /* slow, and memory is short: try again later */                                             \
     X(DRAINING, "draining", 4503)
 
 enum close_reason {
@@ -108,6 +109,8 @@ void conns_start_accepting(struct conns *conns, int listener);
 void conns_stop_accepting(struct conns *conns);
 /* New connections are refused for that reason (503), until it is opened again. */
 void conns_close_gate(struct conns *conns, enum gate_refusal refusal, bool is_closed);
+/* Gives back what is only kept for those to come. */
+void conns_trim(struct conns *conns);
 /* Closes every connection with that reason. */
 void conns_close_all(struct conns *conns, enum close_reason reason);
 uint32_t conns_count(const struct conns *conns, enum conn_state state);

@@ -49,7 +49,7 @@ void conn_close_code(struct conn *c, enum close_reason reason, uint16_t code, co
     if (c->state != CONN_AUTH && c->state != CONN_OPEN)
         return;
     /* who does not read would not read the rest either: what he gets, if anything, is why */
-    if (reason == CLOSE_SLOW && c->outq)
+    if ((reason == CLOSE_SLOW || reason == CLOSE_SHED) && c->outq)
         outq_drop(c->conns->outqs, c->outq, true, conn_fate_closed);
     if (code != 0 || reason == CLOSE_PEER) {
         struct message *frame = close_frame(code, text);

@@ -201,6 +201,16 @@ void conns_close_all(struct conns *conns, enum close_reason reason)
             conn_close(container_of(link, struct conn, link), reason, NULL);
 }
 
+void conns_trim(struct conns *conns)
+{
+    while (conns->head_count > 0)
+        http_head_free(&conns->heads[--conns->head_count]);
+    if (conns->codecs)
+        ws_codec_pool_trim(conns->codecs);
+    free(conns->fates_spare.items);
+    conns->fates_spare = (struct fates){0};
+}
+
 uint32_t conns_count(const struct conns *conns, enum conn_state state)
 {
     return conns->counts[state];
@@ -243,12 +253,10 @@ void conns_free(struct conns **conns_p)
     outq_pool_free(&conns->outqs);
     ws_codec_pool_free(&conns->codecs);
     deflate_free(&conns->deflate);
-    while (conns->head_count > 0)
-        http_head_free(&conns->heads[--conns->head_count]);
+    conns_trim(conns);
     message_unref(&conns->ping);
     buf_release(&conns->answer);
     free(conns->fates.items);
-    free(conns->fates_spare.items);
     conns->magic = 0;
     free(conns);
 }

@@ -104,13 +104,19 @@ void ws_codec_pool_free(struct ws_codec_pool **pool)
     if (!*pool)
         return;
     CHECK((*pool)->in_use == 0);
-    for (struct ws_codec *codec; (codec = (*pool)->idle);) {
-        (*pool)->idle = codec->next_idle;
-        codec_free(codec);
-    }
+    ws_codec_pool_trim(*pool);
     buf_release(&(*pool)->inflated);
     free(*pool);
     *pool = NULL;
+}
+
+void ws_codec_pool_trim(struct ws_codec_pool *pool)
+{
+    for (struct ws_codec *codec; (codec = pool->idle);) {
+        pool->idle = codec->next_idle;
+        codec_free(codec);
+    }
+    pool->idle_count = 0;
 }
 
 size_t ws_codec_pool_in_use(const struct ws_codec_pool *pool)

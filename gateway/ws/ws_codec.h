@@ -39,6 +39,8 @@ struct deflate;
 struct ws_codec_pool *ws_codec_pool_new(size_t message_max, struct deflate *deflate);
 /* All codecs must have been put back. */
 void ws_codec_pool_free(struct ws_codec_pool **pool);
+/* Keeps none that nobody uses. */
+void ws_codec_pool_trim(struct ws_codec_pool *pool);
 size_t ws_codec_pool_in_use(const struct ws_codec_pool *pool);
 
 /* is_deflate: permessage-deflate was agreed on. */

@@ -26,6 +26,7 @@
     X(DRAINING, "draining") /* the session is emptying the mailbox */                                                  \
     X(WINDOW, "window")     /* the session has too much unacknowledged */                                              \
     X(SLOW, "slow")         /* the session's queue is full */                                                          \
+    X(MEMORY, "memory")     /* the session is slow, and the gateway short of memory */                                 \
     X(EXPIRED, "expired")   /* too old when the gateway got to it */                                                   \
     X(REFUSED, "refused")   /* by the gateway, for another reason */                                                   \
     X(TIMEOUT, "timeout")   /* no result in time */                                                                    \

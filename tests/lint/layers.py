@@ -9,10 +9,12 @@ import sys
 LAYERS = {
     "common": {"common"},
     "gateway/ws": {"common", "gateway/ws", "gateway"},
+    "gateway/memory": {"common", "gateway/memory", "gateway"},
     "gateway/auth": {"common", "gateway/auth"},
     "gateway/session": {"common", "gateway/ws", "gateway/auth", "gateway/session", "gateway"},
     "gateway/link": {"common", "gateway/link", "gateway/session", "gateway"},
-    "gateway": {"common", "gateway", "gateway/ws", "gateway/auth", "gateway/session", "gateway/link"},
+    "gateway": {"common", "gateway", "gateway/ws", "gateway/auth", "gateway/session", "gateway/link",
+                "gateway/memory"},
     "router/record": {"common", "router/record", "router"},
     "router/outcome": {"common", "router/record", "router/outcome", "router"},
     "router/source": {"common", "router/record", "router/outcome", "router/source", "router"},

@@ -1,14 +1,11 @@
 """Priority where something waits: a client that does not read for a while."""
 
-import json
-import socket
 import time
-from urllib.parse import urlsplit
 
 import pytest
-from websockets.sync.client import connect
 
 from conftest import World
+from slow import connect_small, read_until
 
 LARGE = "x" * 60000  # tens of them fill the kernel's buffers
 
@@ -20,29 +17,6 @@ def own(tmp_path_factory):
                   assignments={"router.ack_wait": "10s", "limit.queue_age": "10m"})
     yield world
     world.down()
-
-
-def connect_small(world, name):
-    """A connection with little room on the client's side, which nobody reads until the test does."""
-    address = urlsplit(world.url())
-    sock = socket.socket()
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
-    sock.connect((address.hostname, address.port))
-    ws = connect(f"{world.url()}?device=d&token={world.token(name)}", sock=sock, compression=None, ping_interval=None,
-                 max_size=1 << 22, max_queue=1)
-    assert json.loads(ws.recv(timeout=10))["code"] == 200
-    return ws
-
-
-def read_until(ws, message_id, timeout=30):
-    seen, deadline = [], time.monotonic() + timeout
-    while not seen or seen[-1]["id"] != message_id:
-        message = json.loads(ws.recv(timeout=max(0.01, deadline - time.monotonic())))
-        if message["type"] == "push":
-            seen.append(message)
-            if "seq" in message:
-                ws.send(json.dumps({"type": "ack", "seq": message["seq"]}))
-    return seen
 
 
 def test_high_overtakes_low_that_waits_for_the_connection(own, user):
