@@ -113,12 +113,12 @@ static size_t take(struct client *client, struct client_conn *conn, const uint8_
 {
     if (conn->state == CLIENT_GREETING && len >= 12 && memcmp(bytes, "HTTP", 4) == 0)
         return take_head(client, conn, bytes, len);
-    if (len < 4)
+    if (len < 2 || (len < 4 && (bytes[1] & 0x7F) == 126)) /* an empty ping has two bytes */
         return 0;
     size_t head = 2, payload = bytes[1] & 0x7F;
+    CHECK(payload != 127 && !(bytes[0] & 0x70)); /* no message here is that long, and nothing was negotiated */
     if (payload == 126)
         head = 4, payload = (size_t)bytes[2] << 8 | bytes[3];
-    CHECK(payload != 127 && !(bytes[0] & 0x70)); /* no message here is that long, and nothing was negotiated */
     if (len < head + payload)
         return 0;
     take_frame(client, conn, bytes[0] & 0x0F, bytes + head, payload);
