@@ -11,6 +11,7 @@
 #   make asan       unit tests and core live tests under AddressSanitizer and UBSan
 #   make chaos SEED=n FAULTS=n   seeded faults against a real cluster, judged by a ledger (tests/chaos/README.md); chaos-long: 1000
 #   make instructions   what a message costs in instructions, compared with bench/instructions.json; update-instructions
+#   make bench-peers    Herald beside Nchan, Node, Netty and Centrifugo, the same clients and messages
 #   make bench bench-million docs install clean
 
 VARIANT ?= release
@@ -60,6 +61,7 @@ ctl_SRCS := $(addprefix registry/ctl/, \
     cmd_instances.c cmd_user.c cmd_users.c cmd_stats.c cmd_topics.c cmd_watch.c cmd_token.c cmd_health.c cmd_dlq.c cmd_audit.c)
 
 bench_SRCS := $(addprefix bench/, load.c plan.c fleet.c client.c client_read.c opener.c order.c hist.c schedule.c producer.c run.c)
+peers_SRCS := $(addprefix bench/, hist.c order.c $(addprefix peers/, peer_load.c peer_conn.c peer_publish.c peer_run.c))
 # drivers of the instruction ratchet, over fakes of what is not the daemon's
 count_SRCS := $(addprefix bench/instructions/, count.c fake_bus.c fake_redis.c)
 million_SRCS := $(addprefix bench/, million.c crowd.c sweep.c)
@@ -112,11 +114,12 @@ $(O)/herald-registry: $(registry_SRCS:%.c=$(O)/%.o) $(O)/libherald.a
 $(O)/heraldctl: $(ctl_SRCS:%.c=$(O)/%.o) $(O)/libherald.a
 $(O)/herald-devbroker: $(devbroker_SRCS:%.c=$(O)/%.o) $(O)/libherald.a
 $(O)/herald-load: $(bench_SRCS:%.c=$(O)/%.o) $(O)/libherald.a
+$(O)/herald-peer-load: $(peers_SRCS:%.c=$(O)/%.o) $(O)/libherald.a
 $(O)/herald-floor: $(O)/bench/floor.o $(O)/libherald.a
 $(O)/herald-handshakes: $(O)/bench/handshakes.o $(O)/bench/handshake_tokens.o $(O)/libherald.a
 $(O)/herald-handshake-floor: $(O)/bench/handshake_floor.o $(O)/libherald.a
 $(O)/herald-million: $(million_SRCS:%.c=$(O)/%.o) $(O)/libherald.a
-$(PROGRAMS) $(BENCH_PROGRAMS):
+$(PROGRAMS) $(BENCH_PROGRAMS) $(O)/herald-peer-load:
 	$(call SAY,LD)
 	$(CC) $(LDFLAGS) -o $@ $(filter %.o %.a, $^) $(LIBS)
 
@@ -223,6 +226,14 @@ bench-million:
 	@deploy/deps test
 	@$(MAKE) --no-print-directory -j2 programs $(BENCH_PROGRAMS)
 	@bench/million.py --connections $(CONNECTIONS) $(MILLION)
+
+# Herald and others side by side: a quarter of an hour. PEERS="--rounds 1 --only herald,node"; --docs writes docs/benchmarks.md
+bench-peers:
+	@deploy/deps test
+	@bench/peers/build
+	@$(MAKE) --no-print-directory -j2 programs $(O)/herald-peer-load $(O)/herald-floor
+	@bench/peers/run.py $(PEERS)
+.PHONY: bench-peers
 
 # --- instructions -------------------------------------------------------------------------------------------------------
 

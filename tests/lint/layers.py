@@ -32,6 +32,7 @@ LAYERS = {
     "deploy/local": {"common"},
     "bench": {"common", "bench"},
     "bench/instructions": {"common", "bench/instructions"},
+    "bench/peers": {"common", "bench", "bench/peers"},
     "tests/unit": {"tests/unit"},
 }
 # what of the daemon's own top folder its subfolders may see: tables, never wiring
