@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """`make instructions`: what a message costs in instructions, compared with what bench/instructions.json remembers.
 
-    bench/instructions/count.py [--update] [--only NAME]
+    bench/instructions/count.py [--update] [--only NAME] [--functions N]
 
 Each script of the drivers runs twice under callgrind, ROUNDS rounds and twice as many; the difference, divided by the
 messages of it, is the count: so starting is out of it. Instructions, calls of malloc and its like, and system calls
@@ -75,10 +75,11 @@ UNIT = {"broadcast": "frame", "connection": "connection"}
 
 
 class Profile:
-    """A callgrind file: inclusive cost of each function, and calls to each."""
+    """A callgrind file: cost of each function, with and without those it calls, and calls to each."""
 
     def __init__(self, path):
-        self.inclusive, self.calls = {}, {}
+        self.inclusive, self.own, self.calls = {}, {}, {}
+        is_call = False  # the next line is the cost of a call
         function = None
         with open(path, errors="replace") as lines:
             for line in lines:
@@ -88,8 +89,13 @@ class Profile:
                     callee = line[4:].strip().split("'")[0]
                 elif line.startswith("calls="):
                     self.calls[callee] = self.calls.get(callee, 0) + int(line[6:].split()[0])
+                    is_call = True
                 elif line[:1].isdigit() and function:
-                    self.inclusive[function] = self.inclusive.get(function, 0) + int(line.split()[1])
+                    cost_here = int(line.split()[1])
+                    self.inclusive[function] = self.inclusive.get(function, 0) + cost_here
+                    if not is_call:
+                        self.own[function] = self.own.get(function, 0) + cost_here
+                    is_call = False
                 elif line.startswith("totals:"):
                     self.total = int(line.split()[1])
         self.allocations = sum(self.calls.get(name, 0) for name in ALLOCATORS)
@@ -125,6 +131,7 @@ def count(driver, script, folder):
         "system_calls": round((twice.system_calls - once.system_calls) / units, 2),
         "hops": {name: round((cost(twice, hop) - cost(once, hop)) / units)
                  for name, hop in SCRIPTS[driver, script].items()},
+        "functions": {name: round((own - once.own.get(name, 0)) / units, 1) for name, own in twice.own.items()},
     }
 
 
@@ -153,7 +160,7 @@ def compare(name, now, then):
     return [f"{name}: {text}" for text in worse]
 
 
-def show(counted, remembered):
+def show(counted, remembered, functions):
     for name, now in counted.items():
         then = remembered.get(name)
         change = f"{100 * (now['instructions'] / then['instructions'] - 1):+.1f} %" if then else "new"
@@ -162,6 +169,8 @@ def show(counted, remembered):
         for hop, instructions in now["hops"].items():
             before = then["hops"].get(hop) if then else None
             print(f"    {hop:<34} {instructions:>7}" + (f"  {instructions - before:+d}" if before else ""))
+        for function, own in sorted(now.pop("functions").items(), key=lambda item: -item[1])[:functions]:
+            print(f"        {function:<40} {own:>9}")
 
 
 def table(counted):
@@ -216,13 +225,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--update", action="store_true")
     parser.add_argument("--only", default="", help="scripts whose name has this in it")
+    parser.add_argument("--functions", type=int, default=0, metavar="N", help="the N that cost most by themselves")
     args = parser.parse_args()
     memory = {"with": {}, "counts": {}}
     if os.path.exists(REMEMBERED):
         with open(REMEMBERED) as remembered:
             memory = json.load(remembered)
     counted = count_all(args.only)
-    show(counted, memory["counts"])
+    show(counted, memory["counts"], args.functions)
     if args.update:
         update(counted, memory)
         return 0
