@@ -21,12 +21,13 @@ static int setup_narrow(void **state)
 {
     world_lane_messages = 2;
     world_lane_waiting = 100;
+    world_records = 1000;
     return setup(state);
 }
 
 static int teardown_narrow(void **state)
 {
-    world_lane_messages = world_lane_waiting = 0;
+    world_lane_messages = world_lane_waiting = world_records = 0;
     return teardown(state);
 }
 

@@ -60,8 +60,8 @@ static struct {
 } t;
 
 /* For the next setup(). */
-static int world_lane_messages, world_lane_waiting; /* 0: the usual */
-static struct dedup_settings world_dedup;           /* off at first */
+static int world_lane_messages, world_lane_waiting, world_silence_ms, world_records; /* 0: the usual */
+static struct dedup_settings world_dedup;                                            /* off at first */
 static int world_box_max, world_box_policy, world_outcomes_max;
 
 /* --- the gateways' side of the bus --- */
@@ -231,7 +231,7 @@ static int setup(void **state)
     const struct dispatch_settings settings = {
         .limits = {.slots = 10000,
                    .slot_bytes = 1 << 24,
-                   .records = 100,
+                   .records = world_records ? (uint32_t)world_records : 100,
                    .record_bytes = 1 << 24,
                    .outcomes = (uint32_t)world_outcomes_max,
                    .wait_ms = {2000, ACK_WAIT}},
@@ -243,7 +243,7 @@ static int setup(void **state)
                   .weights = {{16, 4, 1}},
                   .bytes_max = 1 << 20,
                   .envelope_max = 2000,
-                  .silence_ms = 1 << 30,
+                  .silence_ms = world_silence_ms ? world_silence_ms : 1 << 30,
                   .hwm = 100},
         .mailbox = {.count_max = world_box_max ? world_box_max : 1000, .ttl_ms = 1000000, .policy = world_box_policy},
         .resolver = {.redis = &options, .router = "rt-r0", .cache_max = 4},

@@ -25,8 +25,9 @@ bool attempt_send(struct dispatch *d, struct entry *e, uint32_t number, uint64_t
 {
     const struct push *push = &e->record->push;
     enum err err = lanes_admits(d->lanes, number, generation);
+    struct lane_load load = lanes_load(d->lanes, number);
     struct slot *slot = NULL;
-    if (!err) {
+    if (!err && inflight_may_grow(d->inflight, load.attempts, load.bytes, lanes_live(d->lanes))) {
         slot = inflight_get(d->inflight, push->is_durable ? INFLIGHT_DURABLE : INFLIGHT_VOLATILE, push->content.len,
                             loop_now_ms(d->loop));
     }

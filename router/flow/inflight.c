@@ -17,7 +17,19 @@ struct inflight {
     uint32_t records;
     uint64_t record_bytes;
     uint32_t outcomes;
+    uint32_t targets;
 };
+
+/* A quarter of the slots is for what comes though the window is full. */
+static uint32_t slots_soft(const struct inflight_limits *limits)
+{
+    return limits->slots - limits->slots / 4;
+}
+
+static uint64_t slot_bytes_soft(const struct inflight_limits *limits)
+{
+    return limits->slot_bytes - limits->slot_bytes / 4;
+}
 
 struct inflight *inflight_new(const struct inflight_limits *limits)
 {
@@ -119,6 +131,22 @@ uint32_t inflight_count(const struct inflight *inflight)
     return inflight->used;
 }
 
+static bool is_within(uint64_t held, uint64_t used, uint64_t total, uint32_t lanes)
+{
+    return held < total / lanes || (used < total && held < total - used);
+}
+
+bool inflight_may_grow(const struct inflight *inflight, uint32_t attempts, uint64_t bytes, uint32_t lanes)
+{
+    const struct inflight_limits *limits = &inflight->limits;
+    if (lanes <= 1)
+        return true; /* there is nobody to leave room for */
+    return is_within(attempts, inflight->records, limits->records, lanes) &&
+           is_within(bytes, inflight->record_bytes, limits->record_bytes, lanes) &&
+           is_within(attempts, inflight->used, slots_soft(limits), lanes) &&
+           is_within(bytes, inflight->used_bytes, slot_bytes_soft(limits), lanes);
+}
+
 void inflight_enter(struct inflight *inflight, uint64_t bytes)
 {
     inflight->records++;
@@ -130,6 +158,17 @@ void inflight_leave(struct inflight *inflight, uint64_t bytes)
     CHECK(inflight->records > 0 && inflight->record_bytes >= bytes);
     inflight->records--;
     inflight->record_bytes -= bytes;
+}
+
+void inflight_enter_target(struct inflight *inflight)
+{
+    inflight->targets++;
+}
+
+void inflight_leave_target(struct inflight *inflight)
+{
+    CHECK(inflight->targets > 0);
+    inflight->targets--;
 }
 
 void inflight_hold(struct inflight *inflight)
@@ -147,6 +186,8 @@ bool inflight_is_full(const struct inflight *inflight)
 {
     const struct inflight_limits *limits = &inflight->limits;
     return inflight->records >= limits->records || inflight->record_bytes >= limits->record_bytes ||
+           inflight->targets >= slots_soft(limits) || inflight->used >= slots_soft(limits) ||
+           inflight->used_bytes >= slot_bytes_soft(limits) ||
            (limits->outcomes > 0 && inflight->outcomes >= limits->outcomes);
 }
 
@@ -155,6 +196,8 @@ bool inflight_has_room(const struct inflight *inflight)
     const struct inflight_limits *limits = &inflight->limits;
     return inflight->records <= limits->records - limits->records / 4 - 1 &&
            inflight->record_bytes <= limits->record_bytes - limits->record_bytes / 4 &&
+           inflight->targets <= limits->slots / 2 && inflight->used <= limits->slots / 2 &&
+           inflight->used_bytes <= limits->slot_bytes / 2 &&
            (limits->outcomes == 0 || inflight->outcomes <= limits->outcomes - limits->outcomes / 4 - 1);
 }
 

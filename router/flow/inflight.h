@@ -57,13 +57,21 @@ void inflight_put(struct inflight *inflight, struct slot *slot);
 struct slot *inflight_due(struct inflight *inflight, uint64_t now_ms);
 uint32_t inflight_count(const struct inflight *inflight);
 
+/* May a lane that holds so many attempts have one more? Each of `lanes` may hold its equal part of each bound, and
+ * beyond it as much as is free: so lanes that are all busy fill the window, which then rests, but those that are stuck
+ * leave room for the others. */
+bool inflight_may_grow(const struct inflight *inflight, uint32_t attempts, uint64_t bytes, uint32_t lanes);
+
 /* The window of records. Those that come though it is full (they were fetched already) are let in. */
 void inflight_enter(struct inflight *inflight, uint64_t bytes);
 void inflight_leave(struct inflight *inflight, uint64_t bytes);
+/* A target of one of them, until its end: it has a slot, or will want one. */
+void inflight_enter_target(struct inflight *inflight);
+void inflight_leave_target(struct inflight *inflight);
 /* The outcomes that wait for Kafka; each holds its record in the window. */
 void inflight_hold(struct inflight *inflight);
 void inflight_release(struct inflight *inflight);
-/* Time to stop consuming. */
+/* Time to stop consuming: the window is full, or so few slots are left that what is in hand already needs them. */
 bool inflight_is_full(const struct inflight *inflight);
 /* Enough has left (a quarter of the window: what was fetched ahead is fetched again) to go on. */
 bool inflight_has_room(const struct inflight *inflight);

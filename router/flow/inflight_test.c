@@ -76,6 +76,64 @@ static void test_bounded_in_bytes(void **state)
     assert_non_null(inflight_get(inflight, INFLIGHT_VOLATILE, 1, 0));
 }
 
+/* Two of three lanes are stuck: what is left is the third one's, however long they stay so. */
+static void test_stuck_lanes_leave_room(void **state)
+{
+    struct inflight *inflight = *state;
+    uint32_t stuck[2] = {0, 0};
+    for (int i = 0; i < 5000; i++) {
+        uint32_t *held = &stuck[i % 2];
+        if (!inflight_may_grow(inflight, *held, *held * 10, 3) || inflight_is_full(inflight))
+            continue;
+        (void)inflight_get(inflight, INFLIGHT_DURABLE, 10, 0);
+        inflight_enter(inflight, 10);
+        ++*held;
+    }
+    assert_in_range(stuck[0], 5, 6); /* of a window of 16 records */
+    assert_in_range(stuck[1], 5, 6);
+    assert_false(inflight_is_full(inflight));
+    assert_true(inflight_may_grow(inflight, 0, 0, 3));
+    assert_true(inflight_may_grow(inflight, 4, 40, 3));
+}
+
+/* Lanes that are equally busy are not refused before the window is full, and consumption rests. */
+static void test_busy_lanes_fill_the_window(void **state)
+{
+    struct inflight *inflight = *state;
+    uint32_t held[4] = {0};
+    int entered = 0;
+    for (; !inflight_is_full(inflight); entered++) {
+        uint32_t *mine = &held[entered % 4];
+        assert_true(inflight_may_grow(inflight, *mine, *mine * 10, 4));
+        (void)inflight_get(inflight, INFLIGHT_VOLATILE, 10, 0);
+        inflight_enter(inflight, 10);
+        ++*mine;
+    }
+    assert_int_equal(entered, limits.records);
+}
+
+/* A record to many users is one record and many slots. */
+static void test_full_before_the_slots_are_used_up(void **state)
+{
+    struct inflight *inflight = *state;
+    inflight_enter(inflight, 10);
+    for (uint32_t i = 0; i < limits.slots / 2; i++)
+        inflight_enter_target(inflight);
+    assert_true(inflight_has_room(inflight));
+    for (uint32_t i = 0; i < limits.slots / 4; i++)
+        inflight_enter_target(inflight);
+    assert_true(inflight_is_full(inflight));
+    for (uint32_t i = 0; i < limits.slots / 4; i++)
+        inflight_leave_target(inflight);
+    assert_false(inflight_is_full(inflight));
+    assert_true(inflight_has_room(inflight));
+    struct slot *slot = inflight_get(inflight, INFLIGHT_DURABLE, 3 << 18, 0); /* three quarters of the bytes */
+    assert_true(inflight_is_full(inflight));
+    assert_false(inflight_has_room(inflight));
+    inflight_put(inflight, slot);
+    assert_true(inflight_has_room(inflight));
+}
+
 static void test_deadlines_by_class(void **state)
 {
     struct inflight *inflight = *state;
@@ -121,6 +179,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_generation_is_never_zero, setup, teardown),
         cmocka_unit_test_setup_teardown(test_bounded_in_slots, setup, teardown),
         cmocka_unit_test_setup_teardown(test_bounded_in_bytes, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_stuck_lanes_leave_room, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_busy_lanes_fill_the_window, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_full_before_the_slots_are_used_up, setup, teardown),
         cmocka_unit_test_setup_teardown(test_deadlines_by_class, setup, teardown),
         cmocka_unit_test_setup_teardown(test_window, setup, teardown),
     };

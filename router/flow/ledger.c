@@ -117,6 +117,7 @@ struct entry *ledger_add(struct ledger *ledger, struct record *record, struct pu
     record->user = (void *)((uintptr_t)record->user + 1);
     ledger->counts.accepted++;
     ledger->counts.in_flight++;
+    inflight_enter_target(ledger->inflight);
     ledger->counts.canaries += canary_is(record);
     audit_accepted(ledger->audit, place_of(record));
     metric_add(canary_is(record) ? METRIC_CANARIES : METRIC_TARGETS, 1);
@@ -158,6 +159,7 @@ void ledger_end(struct ledger *ledger, struct entry *e, struct outcome *outcome)
         report(ledger, e, outcome);
     }
     ledger->counts.in_flight--;
+    inflight_leave_target(ledger->inflight);
     ledger->counts.canaries -= canary_is(record);
     list_remove(&e->all_link);
     list_remove(&e->record_link);

@@ -13,6 +13,7 @@
 
 enum {
     HELLO_MS = 1000,
+    SILENCE_LOOK_MS = 100,
     LANES_MAX = 65536 /* names ever heard of; beyond, number 0 stands for all: an instance that is never live */
 };
 
@@ -25,7 +26,7 @@ struct lanes {
     struct lane **all; /* by number */
     uint32_t count, live_count;
     struct lane_turn turn;
-    struct loop_timer *hello_timer;
+    struct loop_timer *hello_timer, *silence_timer;
 };
 
 static bool match(const void *item, const void *key, size_t key_len)
@@ -36,16 +37,26 @@ static bool match(const void *item, const void *key, size_t key_len)
 
 /* --- messages --- */
 
+static bool is_silent(const struct lanes *lanes, const struct lane *lane)
+{
+    return loop_now_ms(lanes->turn.loop) - lane->heard_ms > (uint64_t)lanes->settings.silence_ms;
+}
+
 enum err lanes_admits(const struct lanes *lanes, uint32_t number, uint64_t generation)
 {
     const struct lane *lane = lanes->all[number];
     uint32_t waiting = lane_queue_count(&lane->queue);
-    if (!lane->is_live || lane->generation != generation || !lane->is_connected ||
-        loop_now_ms(lanes->turn.loop) - lane->heard_ms > (uint64_t)lanes->settings.silence_ms)
+    if (!lane->is_live || lane->generation != generation || !lane->is_connected || is_silent(lanes, lane))
         return ERR_AWAY;
     if (waiting == 0 && lane_has_room(lane))
         return ERR_OK;
     return waiting < (uint64_t)lanes->settings.waiting_max ? ERR_OK : ERR_FULL;
+}
+
+struct lane_load lanes_load(const struct lanes *lanes, uint32_t number)
+{
+    const struct lane *lane = lanes->all[number];
+    return (struct lane_load){lane->messages + lane_queue_count(&lane->queue), lane->bytes};
 }
 
 static void send_now(struct lanes *lanes, struct lane *lane, const struct record *record, const struct lane_target *to,
@@ -145,6 +156,35 @@ void lanes_box_fate_result(struct lanes *lanes, uint32_t number, uint64_t genera
     lane_mark_dirty(lane);
 }
 
+/* All that is under way on it, and what waits for it, ends. Records that other lanes still collect for must not go
+ * before they are packed. */
+static void fail_all(struct lanes *lanes, struct lane *lane)
+{
+    struct list failed;
+    lanes_flush(lanes);
+    list_init(&failed);
+    list_splice(&failed, &lane->slots);
+    while (!list_is_empty(&failed))
+        lanes->events.failed(lanes->arg, container_of(failed.next, struct slot, lane_link), LANE_GONE);
+    for (struct slot *slot; (slot = lane_queue_find(&lane->queue, NULL));)
+        lanes->events.failed(lanes->arg, slot, LANE_GONE);
+}
+
+/* Whoever says nothing gets no more (lanes_admits()), and does not hold up what he has got: the partitions of that
+ * would rest until the ack wait has passed, however long that is. */
+static void on_silence_time(void *arg)
+{
+    struct lanes *lanes = arg;
+    for (uint32_t i = 0; i < lanes->count; i++) {
+        struct lane *lane = lanes->all[i];
+        if (!lane->is_live || !is_silent(lanes, lane) || lanes_load(lanes, i).attempts == 0)
+            continue;
+        log_warn("lane is silent", F_STR("to", lane->name), F_UINT("unanswered", lane->messages));
+        metric_add(METRIC_LANES_SILENT, 1);
+        fail_all(lanes, lane);
+    }
+}
+
 static void on_hello_time(void *arg)
 {
     struct lanes *lanes = arg;
@@ -193,19 +233,13 @@ void lanes_joined(struct lanes *lanes, const char *instance, uint64_t generation
 void lanes_gone(struct lanes *lanes, const char *instance)
 {
     struct lane *lane = get_lane(lanes, instance, strlen(instance));
-    struct list failed;
     if (!lane->is_live)
         return;
     log_info("lane closed", F_STR("to", instance), F_UINT("unanswered", lane->messages));
-    lanes_flush(lanes); /* records that other lanes still collect for must not go before they are packed */
+    lanes_flush(lanes);
     lane_close(lane);
     lanes->live_count--;
-    list_init(&failed);
-    list_splice(&failed, &lane->slots);
-    while (!list_is_empty(&failed))
-        lanes->events.failed(lanes->arg, container_of(failed.next, struct slot, lane_link), LANE_GONE);
-    for (struct slot *slot; (slot = lane_queue_find(&lane->queue, NULL));)
-        lanes->events.failed(lanes->arg, slot, LANE_GONE);
+    fail_all(lanes, lane);
 }
 
 void lanes_heard(struct lanes *lanes, uint32_t number, uint64_t generation, const Herald__V1__Hello *hello)
@@ -237,6 +271,8 @@ struct lanes *lanes_new(struct loop *loop, struct bus *bus, const struct lanes_s
     (void)add_lane(lanes, "", 0);
     lanes->hello_timer = loop_timer_new(loop, on_hello_time, lanes);
     loop_timer_start(lanes->hello_timer, HELLO_MS, HELLO_MS);
+    lanes->silence_timer = loop_timer_new(loop, on_silence_time, lanes);
+    loop_timer_start(lanes->silence_timer, SILENCE_LOOK_MS, SILENCE_LOOK_MS);
     return lanes;
 }
 
@@ -247,6 +283,7 @@ void lanes_free(struct lanes **lanes_p)
         return;
     loop_task_cancel(lanes->turn.loop, &lanes->turn.task);
     loop_timer_free(&lanes->hello_timer);
+    loop_timer_free(&lanes->silence_timer);
     for (uint32_t i = 0; i < lanes->count; i++)
         lane_free(&lanes->all[i]);
     table_free(&lanes->by_name);

@@ -44,11 +44,17 @@ struct lane_target {
     struct flow_position position; /* run 0: in none */
 };
 
+/* What a lane has of the in-flight table: under way, or waiting for it. */
+struct lane_load {
+    uint32_t attempts;
+    uint64_t bytes;
+};
+
 enum lane_failure { LANE_GONE, LANE_LOST };
 
 struct lanes_events {
-    /* The slot's delivery will not arrive (GONE: its instance died; LOST: no room in ZeroMQ). It has to be put back
-     * inside, after lanes_released(). Never called from inside lanes_send(). */
+    /* The slot's delivery will not arrive (GONE: its instance died, or is silent; LOST: no room in ZeroMQ). It has to
+     * be put back inside, after lanes_released(). Never called from inside lanes_send(). */
     void (*failed)(void *arg, struct slot *slot, enum lane_failure failure);
 };
 
@@ -74,6 +80,7 @@ bool lanes_next(const struct lanes *lanes, uint32_t *cursor, uint32_t *number_r,
 
 /* ERR_OK when it would be taken now, or could wait; ERR_AWAY: not live, or silent; ERR_FULL. */
 enum err lanes_admits(const struct lanes *lanes, uint32_t number, uint64_t generation) MUST_CHECK;
+struct lane_load lanes_load(const struct lanes *lanes, uint32_t number);
 /* Queues a delivery for the end of the turn; only when lanes_admits(). The slot is then the lane's until
  * lanes_released() or failed(). The record has to stay until the end of the turn or lanes_flush(). */
 void lanes_send(struct lanes *lanes, uint32_t number, const struct record *record, const struct lane_target *target,

@@ -35,7 +35,7 @@ struct source_options {
       "records taken from the consumer in one turn of the loop")                                                       \
     X(type, field, "kafka", "partitions", INT, partitions, "8", 0, 4096, NULL,                                         \
       "partitions of topics that are created when missing; 0 creates none")                                            \
-    X(type, field, "kafka", "partition_window", INT, partition_window, "65536", 16, 16777216, NULL,                    \
+    X(type, field, "kafka", "partition_window", INT, partition_window, "262144", 16, 16777216, NULL,                   \
       "records of one partition from the oldest unfinished to the newest, before that partition pauses")               \
     X(type, field, "kafka", "outcomes_max", INT, outcomes_max, "16384", 1, 1048576, NULL,                              \
       "outcomes on their way to Kafka; at that many consumption pauses")                                               \
