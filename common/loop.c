@@ -3,12 +3,16 @@
 #include <event2/event.h>
 #include <event2/event_struct.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "check.h"
 #include "clock.h"
 #include "log.h"
 #include "loop_task.h"
 
+/* Timers that repeat after a multiple of GRID_MS do it on that grid, so that one wake-up serves all of them. A gateway
+ * worker has a dozen, and waking was most of what an idle one cost. */
+enum { GRID_MS = 50, COARSE_MS = 4 /* the steps of libevent's clock: on the grid, late is better than twice */ };
 enum { LOOP_MAGIC = 0x4c6f6f70, TIMER_MAGIC = 0x54696d65, SIGNAL_MAGIC = 0x5369676e };
 
 struct loop {
@@ -16,6 +20,7 @@ struct loop {
     bool is_stopping, is_in_turn;
     bool has_mono, has_wall; /* the clocks were read in this turn */
     uint64_t mono_ms, wall_ms;
+    uint64_t grid_phase_ms; /* a process's own: or all workers would wake at the same moment */
     struct event_base *base;
     struct loop_tasks tasks;
 };
@@ -69,6 +74,7 @@ struct loop *loop_new(void)
     loop->base = event_base_new_with_config(config);
     event_config_free(config);
     CHECK(loop->base);
+    loop->grid_phase_ms = (uint64_t)getpid() % GRID_MS;
     loop_tasks_init(&loop->tasks);
     return loop;
 }
@@ -180,11 +186,26 @@ void loop_fd_release(struct loop_fd *watch)
     loop_fd_want(watch, 0);
 }
 
+static bool is_on_grid(const struct loop_timer *timer)
+{
+    return timer->every_ms > 0 && timer->every_ms % GRID_MS == 0;
+}
+
 static void add_timeout(struct loop_timer *timer, uint64_t now_ms)
 {
     uint64_t delay_ms = timer->due_ms > now_ms ? timer->due_ms - now_ms : 0;
+    if (is_on_grid(timer))
+        delay_ms += COARSE_MS;
     struct timeval tv = {.tv_sec = (time_t)(delay_ms / 1000), .tv_usec = (suseconds_t)(delay_ms % 1000 * 1000)};
     CHECK(event_add(timer->event, &tv) == 0);
+}
+
+static uint64_t next_due(const struct loop_timer *timer, uint64_t due_ms)
+{
+    if (!is_on_grid(timer))
+        return due_ms;
+    uint64_t beyond_ms = (due_ms + timer->loop->grid_phase_ms) % GRID_MS;
+    return beyond_ms ? due_ms + GRID_MS - beyond_ms : due_ms;
 }
 
 static void on_timeout(evutil_socket_t fd, short events, void *arg)
@@ -199,9 +220,9 @@ static void on_timeout(evutil_socket_t fd, short events, void *arg)
         return;
     }
     if (timer->every_ms) {
-        timer->due_ms += timer->every_ms;
+        timer->due_ms = next_due(timer, timer->due_ms + timer->every_ms);
         if (timer->due_ms <= now_ms)
-            timer->due_ms = now_ms + timer->every_ms;
+            timer->due_ms = next_due(timer, now_ms + timer->every_ms);
         add_timeout(timer, now_ms);
     }
     timer->fn(timer->arg); /* may free the timer */
@@ -222,8 +243,8 @@ struct loop_timer *loop_timer_new(struct loop *loop, loop_fn *fn, void *arg)
 void loop_timer_start(struct loop_timer *timer, uint64_t delay_ms, uint64_t every_ms)
 {
     uint64_t now_ms = loop_now_ms(timer->loop);
-    timer->due_ms = now_ms + delay_ms;
     timer->every_ms = every_ms;
+    timer->due_ms = next_due(timer, now_ms + delay_ms);
     add_timeout(timer, now_ms);
 }
 

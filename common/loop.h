@@ -64,7 +64,8 @@ void loop_fd_release(struct loop_fd *watch);
 
 struct loop_timer *loop_timer_new(struct loop *loop, loop_fn *fn, void *arg);
 /* (Re)starts the timer: first after delay_ms, then every every_ms (0: once). Never early; a late periodic one skips
- * what it missed. fn may stop, restart or free its own timer. */
+ * what it missed, and one of a multiple of 50 ms meets others at the same time: its first call may be so much later. fn
+ * may stop, restart or free its own timer. */
 void loop_timer_start(struct loop_timer *timer, uint64_t delay_ms, uint64_t every_ms);
 void loop_timer_stop(struct loop_timer *timer);
 void loop_timer_free(struct loop_timer **timer);

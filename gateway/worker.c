@@ -16,7 +16,7 @@
 #include "gateway/link/box_fates.h"
 #include "gateway/metrics.h"
 
-enum { WORKER_MAGIC = 0x70120001, POLL_MS = 50, GOODBYE_MIN_MS = 150, GOODBYE_MAX_MS = 1000, URL_LEN_MAX = 512 };
+enum { WORKER_MAGIC = 0x70120001, POLL_MS = 100, GOODBYE_MIN_MS = 150, GOODBYE_MAX_MS = 1000, URL_LEN_MAX = 512 };
 
 /* STOPPING: the connections are closing. LEAVING: they are gone; the last words to Redis and routers are on their way.
  */

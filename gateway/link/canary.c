@@ -12,7 +12,7 @@
 #include "gateway/metrics.h"
 #include "gateway/session/session.h"
 
-enum { CANARY_MAGIC = 0xCA4A0001, TICK_MS = 50, KEY_MAX = 300, WORDS = 11, CONTENT_MAX = 120 };
+enum { CANARY_MAGIC = 0xCA4A0001, TICK_MS = 100, KEY_MAX = 300, WORDS = 11, CONTENT_MAX = 120 };
 #define DEVICE "canary"
 #define CONNECTION "0" /* no connection has that number */
 
