@@ -257,6 +257,26 @@ static void test_refresh(void **state)
     TURN_UNTIL(loop, !strcmp(heard.bytes, "herald:kick:gw1-0=42\nweb\n3 99;"));
 }
 
+/* Says the same, and writes only when the route is not there as it was. */
+static void test_look(void **state)
+{
+    (void)state;
+    REGISTER("web", "gw1-0", "100", "7", "1000", "50000", "1000000");
+    ASKED("HSET", "herald:devices:{42}", "web", "1");
+    assert_string_equal(REFRESH("web", "gw1-0", "100", "7", "1000", "300000", "1000000", "look"), "[1, 0]");
+    assert_true(strtoll(ASKED("PTTL", "herald:route:{42}"), NULL, 10) <= 50000);
+    assert_string_equal(ASKED("HGET", "herald:devices:{42}", "web"), "1");
+    APPEND("10", "0", "60000", "0", "1", "", "0", "0", "0", "waits");
+    assert_string_equal(REFRESH("web", "gw1-0", "100", "7", "1000", "300000", "1000000", "look"), "[1, 1]");
+    ASKED("DEL", "herald:route:{42}");
+    assert_string_equal(REFRESH("web", "gw1-0", "100", "7", "1000", "300000", "1000000", "look"), "[1, 1]");
+    assert_string_equal(ASKED("HGET", "herald:route:{42}", "web"), "gw1-0 100 7 1000");
+    assert_true(strtoll(ASKED("PTTL", "herald:route:{42}"), NULL, 10) > 290000);
+    REGISTER("web", "gw2-0", "200", "1", "2000", "300000", "1000000");
+    assert_string_equal(REFRESH("web", "gw1-0", "100", "7", "1000", "300000", "1000000", "look"), "[0, 0]");
+    assert_string_equal(ASKED("HGET", "herald:route:{42}", "web"), "gw2-0 200 1 2000");
+}
+
 static void test_register_sees_both_boxes(void **state)
 {
     (void)state;
@@ -546,6 +566,7 @@ int main(void)
         TEST(test_late_registration_counts_from_its_beginning),
         TEST(test_registers_after_flush_settle_in_any_order),
         TEST(test_refresh),
+        TEST(test_look),
         TEST(test_register_sees_both_boxes),
         TEST(test_known_devices_are_bounded),
         TEST(test_append_keeps_order_and_tells_routes),

@@ -15,7 +15,12 @@
 #include "gateway/session/redis_clock.h"
 #include "gateway/session/sessions.h"
 
-enum { WHEEL_TICK_MS = 200, RETRY_MS = 2000, CHANNEL_MAX = 160 };
+enum {
+    WHEEL_TICK_MS = 200,
+    RETRY_MS = 2000,
+    LOOK_MAX_MS = 100000, /* so long a lost poke or kick may go unnoticed */
+    CHANNEL_MAX = 160
+};
 
 struct routes {
     struct sessions *sessions;
@@ -36,10 +41,24 @@ static void schedule(struct session *s, uint64_t least_ms, uint64_t spread_ms)
     wheel_add(sessions->routes->wheel, &s->refresh, loop_now_ms(sessions->loop) + least_ms + random_below(spread_ms));
 }
 
+/* A route is prolonged at a third of its life, and between only looked at. */
+static uint64_t look_ms(const struct sessions *sessions)
+{
+    uint64_t third_ms = (uint64_t)sessions->settings.route_ttl_ms / 3;
+    return third_ms < LOOK_MAX_MS ? third_ms : LOOK_MAX_MS;
+}
+
+/* Is it too early to prolong it? */
+static bool is_only_look(const struct session *s)
+{
+    return (s->looks + 1) * look_ms(s->sessions) < (uint64_t)s->sessions->settings.route_ttl_ms / 3 &&
+           s->looks < UINT8_MAX;
+}
+
 static void schedule_refresh(struct session *s)
 {
-    uint64_t third = (uint64_t)s->sessions->settings.route_ttl_ms / 3;
-    schedule(s, third - third / 5, third / 5);
+    uint64_t after_ms = look_ms(s->sessions);
+    schedule(s, after_ms - after_ms / 5, after_ms / 5);
 }
 
 /* As route_register wants it: the time Redis gave, or before that how long ago the session began, so that the last to
@@ -105,6 +124,7 @@ static void registered(struct session *s, const struct redis_reply *reply)
     metric_add_labelled(METRIC_ROUTES, ROUTE_EVENT_REGISTERED, 1);
     s->since_ms = (uint64_t)redis_reply_int(redis_reply_at(reply, 0));
     s->is_registered = true;
+    s->looks = 0;
     session_opened(s);
     drain_registered(s, redis_reply_int(redis_reply_at(reply, 1)));
     schedule_refresh(s);
@@ -154,6 +174,7 @@ static void refreshed(struct session *s, const struct redis_reply *reply)
         return;
     }
     metric_add_labelled(METRIC_ROUTES, ROUTE_EVENT_REFRESHED, 1);
+    s->looks = is_only_look(s) ? s->looks + 1 : 0;
     runs_age(&s->runs); /* a run that is still going on then is refused from there on, and stays in order */
     drain_registered(s, redis_reply_int(redis_reply_at(reply, 1)));
     schedule_refresh(s);
@@ -174,6 +195,8 @@ static void refresh(struct session *s)
 {
     struct command command;
     begin(&command, s);
+    if (is_only_look(s))
+        command_add(&command, "look");
     session_ref(s);
     enum err err = redis_script(s->sessions->redis, REDIS_SCRIPT_ROUTE_REFRESH, on_refreshed, s, 4, command.count,
                                 command.words, command.lens);

@@ -39,6 +39,19 @@ static void test_refreshed_before_a_third_of_its_life(void **state)
     assert_int_equal(fake.registers, 1);
 }
 
+/* A long life is not prolonged at each look: that would have all routers ask again. */
+static void test_looked_at_more_often_than_prolonged(void **state)
+{
+    (void)state;
+    t.sessions->settings.route_ttl_ms = 900000;
+    (void)open_registered();
+    for (int i = 1; i <= 9; i++) {
+        advance(100000);
+        assert_in_range(fake.refreshes, i, i + i / 4 + 1);
+        assert_int_equal(fake.looks, fake.refreshes - fake.refreshes / 3);
+    }
+}
+
 /* The kick was lost: the refresh finds the newer session. */
 static void test_replaced_elsewhere_is_found_by_the_refresh(void **state)
 {
@@ -214,6 +227,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_nothing_is_written_before_the_answer),
         TEST(test_refreshed_before_a_third_of_its_life),
+        TEST(test_looked_at_more_often_than_prolonged),
         TEST(test_replaced_elsewhere_is_found_by_the_refresh),
         TEST(test_kick_is_for_one_connection_of_one_life),
         TEST(test_newer_connection_of_the_device_here),

@@ -42,6 +42,7 @@ struct session {
     uint16_t bad_messages;
     uint8_t state, device_len;
     bool is_registered; /* Redis has the route, as far as is known */
+    uint8_t looks;      /* at the route, since it was prolonged */
     struct sessions *sessions;
     struct user *user;
     struct session *next; /* of the same user; once ended: to be freed */

@@ -58,7 +58,7 @@ static struct {
     char owner[64];               /* "<instance> <generation> <connection>" of the one route of these tests */
     long long since_ms, clock_ms; /* of that route; Redis' clock */
     uint64_t entry;               /* the last id given */
-    int registers, refreshes, reads, acks, removes;
+    int registers, refreshes, looks, reads, acks, removes;
     char asked_since[24], asked_began[24]; /* of the last registration */
     enum err failing;                      /* all answers, when not ERR_OK */
 } fake;
@@ -304,6 +304,7 @@ enum err redis_script(struct redis *redis, enum redis_script script, redis_fn *f
         answer->parts[0].integer = 1;
         fake.removes++;
     } else {
+        fake.looks += script == REDIS_SCRIPT_ROUTE_REFRESH && strcmp(argv[argc - 1], "look") == 0;
         fake_route(answer, script == REDIS_SCRIPT_ROUTE_REFRESH, argc, argv);
     }
     return ERR_OK;
