@@ -7,6 +7,8 @@
 #include "gateway/metrics.h"
 #include "gateway/ws/conn_internal.h"
 
+enum { PING_BURSTS = 32 /* in the interval between pings */ };
+
 const char *const close_reason_names[] = {
 #define X(name, label, code) label,
     CLOSE_REASON_LIST(X)
@@ -97,11 +99,16 @@ static uint64_t queue_due_ms(const struct conn *c)
     return outq_oldest_ms(c->outq) + (uint64_t)c->conns->settings->queue_max_age_ms;
 }
 
+/* Pings go out in bursts, a little later than they might: the pongs then come in bursts, too, many to a wake-up. For a
+ * million idle connections that is what there is to do. Each worker has its own moments for it. */
 static uint64_t ping_due_ms(const struct conn *c)
 {
-    int64_t interval_ms = c->conns->settings->ping_interval_ms;
+    uint64_t interval_ms = (uint64_t)c->conns->settings->ping_interval_ms, grid_ms = interval_ms / PING_BURSTS + 1;
     bool is_blocked = c->outq && c->outq->is_blocked; /* then there is enough to be written */
-    return interval_ms == 0 || is_blocked ? UINT64_MAX : c->sent_ms + (uint64_t)interval_ms;
+    if (interval_ms == 0 || is_blocked)
+        return UINT64_MAX;
+    uint64_t due_ms = c->sent_ms + interval_ms, beyond_ms = (due_ms + c->conns->ping_phase) % grid_ms;
+    return beyond_ms > 0 ? due_ms + grid_ms - beyond_ms : due_ms;
 }
 
 static uint64_t idle_due_ms(const struct conn *c)

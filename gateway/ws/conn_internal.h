@@ -86,6 +86,7 @@ struct conns {
 
     struct wheel *wheel;
     struct loop_timer *wheel_timer;
+    uint64_t ping_phase;
     struct wheel *late; /* queues whose writes wait for company */
     struct loop_timer *late_timer;
     uint64_t late_until_ms; /* when the last of them is due */

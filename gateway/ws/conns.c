@@ -170,6 +170,7 @@ struct conns *conns_new(struct loop *loop, const struct conn_settings *settings,
     conns->events = events;
     conns->arg = arg;
     conns->listener = -1;
+    conns->ping_phase = (uint64_t)random();
     for (size_t i = 0; i <= CONN_GONE; i++)
         list_init(&conns->states[i]);
     list_init(&conns->told);
