@@ -94,7 +94,9 @@ endif
 
 PROGRAMS := $(addprefix $(O)/, herald-gateway herald-router herald-registry heraldctl herald-devbroker)
 
-BENCH_PROGRAMS := $(O)/herald-load $(O)/herald-floor $(O)/herald-handshakes $(O)/herald-handshake-floor $(O)/herald-million
+BENCH_PROGRAMS := $(addprefix $(O)/, herald-load herald-floor herald-sink herald-handshakes herald-handshake-floor herald-million)
+# preloaded, to count allocations and copies
+BENCH_SHIM := $(O)/count_shim.so
 
 # intermediate files stay
 .SECONDARY:
@@ -119,9 +121,13 @@ $(O)/herald-floor: $(O)/bench/floor.o $(O)/libherald.a
 $(O)/herald-handshakes: $(O)/bench/handshakes.o $(O)/bench/handshake_tokens.o $(O)/libherald.a
 $(O)/herald-handshake-floor: $(O)/bench/handshake_floor.o $(O)/libherald.a
 $(O)/herald-million: $(million_SRCS:%.c=$(O)/%.o) $(O)/libherald.a
+$(O)/herald-sink: $(O)/bench/sink.o $(O)/bench/order.o $(O)/libherald.a
 $(PROGRAMS) $(BENCH_PROGRAMS) $(O)/herald-peer-load:
 	$(call SAY,LD)
 	$(CC) $(LDFLAGS) -o $@ $(filter %.o %.a, $^) $(LIBS)
+$(BENCH_SHIM): bench/count_shim.c
+	$(call SAY,LD)
+	$(CC) -std=gnu11 $(WARN) -O2 -fPIC -fno-builtin -shared -o $@ $< -ldl
 
 GENERATED := $(PROTOS:%=$(G)/%.pb-c.h) $(G)/lua_scripts.h $(G)/web_assets.h
 $(O)/%.o: %.c | $(GENERATED)
@@ -198,6 +204,7 @@ model:
 test:
 	@deploy/deps test
 	@$(MAKE) --no-print-directory -j2 programs check
+	@$(MAKE) --no-print-directory bench-test
 	@$(MAKE) --no-print-directory live
 
 asan:
@@ -215,11 +222,16 @@ run:
 	@$(MAKE) --no-print-directory -s -j2 programs
 	@exec deploy/local/herald-local up $(RUN_FLAGS)
 
-# BENCH="--only volatile --rounds 5" chooses
+# the short set, under 10 minutes; SCENARIO=file runs one of your own, BENCH="--only volatile --rounds 5" chooses: --help
 bench:
 	@deploy/deps test
-	@$(MAKE) --no-print-directory -j2 programs $(BENCH_PROGRAMS)
-	@bench/run.py $(BENCH)
+	@$(MAKE) --no-print-directory -j2 programs $(BENCH_PROGRAMS) $(BENCH_SHIM)
+	@build/venv/bin/python bench/run.py $(if $(SCENARIO),--scenario $(SCENARIO)) $(BENCH)
+# what of it can be tested without a cluster
+bench-test:
+	build/venv/bin/python -m pytest bench -q
+.PHONY: bench-test
+
 # 1,200,000 clients on this machine: 16 GiB and all of the processor for ten minutes. MILLION="--rate 5000": see --help
 CONNECTIONS ?= 1200000
 bench-million:

@@ -1,13 +1,18 @@
 /*
- * The raw floor: what a send() costs on this machine, now. Waits for N connections, then sends one pre-encoded
- * 128-byte frame with one send() to each, R times over, and prints its CPU time for each message. No protocol at all.
+ * The raw floors: what the kernel takes on this machine, now, for what any server has to do. No protocol at all.
  *
- *     herald-floor PORT CONNECTIONS ROUNDS
+ *     herald-floor send PORT CONNECTIONS ROUNDS           one 128-byte frame with one send() to each, ROUNDS times over
+ *     herald-floor writev PORT CONNECTIONS ROUNDS BATCH   BATCH of them with one writev()
+ *     herald-floor accept PORT CONNECTIONS                accept, epoll_ctl, recv of a request, send of an answer
+ *
+ * Prints "listening", then a line of JSON with its CPU time for each message, or connection.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,12 +20,12 @@
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <time.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "common/check.h"
 
-enum { FRAME_LEN = 128 };
+enum { FRAME_LEN = 128, BATCH_MAX = 64, REQUEST_MAX = 4096 };
 
 static double cpu_us(void)
 {
@@ -36,16 +41,36 @@ static int listen_on(uint16_t port)
     struct sockaddr_in address = {
         .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int));
-    CHECK(fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0 && listen(fd, 4096) == 0);
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int)); /* those accepted inherit it */
+    CHECK(fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof address) == 0 && listen(fd, 4096) == 0);
+    printf("listening\n");
+    fflush(stdout);
     return fd;
 }
 
-/* A frame that does not fit now waits for room, as any server must. */
-static void send_frame(int fd, const char *frame)
+static int accept_one(int listener, int epoll)
+{
+    int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd < 0)
+        return -1;
+    CHECK(epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &(struct epoll_event){.events = EPOLLIN, .data.fd = fd}) == 0);
+    return fd;
+}
+
+/* What does not fit now waits for room, as any server must. */
+static void write_frames(int fd, char *bytes, size_t len, int batch)
 {
     size_t sent = 0;
-    while (sent < FRAME_LEN) {
-        ssize_t n = send(fd, frame + sent, FRAME_LEN - sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+    while (sent < len) {
+        struct iovec frames[BATCH_MAX];
+        ssize_t n;
+        if (batch == 1 || sent > 0) {
+            n = send(fd, bytes + sent, len - sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+        } else {
+            for (int i = 0; i < batch; i++)
+                frames[i] = (struct iovec){bytes + (size_t)i * FRAME_LEN, FRAME_LEN};
+            n = writev(fd, frames, batch);
+        }
         if (n > 0)
             sent += (size_t)n;
         else if (errno == EAGAIN)
@@ -55,34 +80,76 @@ static void send_frame(int fd, const char *frame)
     }
 }
 
-int main(int argc, char **argv)
+static void send_rounds(uint16_t port, long count, long rounds, int batch)
 {
-    if (argc != 4) {
-        fprintf(stderr, "usage: herald-floor PORT CONNECTIONS ROUNDS\n");
-        return 2;
-    }
-    long count = strtol(argv[2], NULL, 10), rounds = strtol(argv[3], NULL, 10);
-    int listener = listen_on((uint16_t)strtol(argv[1], NULL, 10));
-    int *fds = xcalloc((size_t)count, sizeof(int)), epoll = epoll_create1(EPOLL_CLOEXEC);
-    char frame[FRAME_LEN] = {(char)0x81, FRAME_LEN - 2};
-    memset(frame + 2, 'x', FRAME_LEN - 2);
-    printf("listening\n");
-    fflush(stdout);
-
-    for (long i = 0; i < count; i++) {
-        fds[i] = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        CHECK(fds[i] >= 0);
-        setsockopt(fds[i], IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
-        CHECK(epoll_ctl(epoll, EPOLL_CTL_ADD, fds[i], &(struct epoll_event){.events = EPOLLIN}) == 0);
-    }
+    static char frames[BATCH_MAX * FRAME_LEN];
+    memset(frames, 'x', sizeof frames);
+    for (int i = 0; i < BATCH_MAX; i++)
+        memcpy(frames + i * FRAME_LEN, (char[2]){(char)0x81, FRAME_LEN - 2}, 2);
+    int listener = listen_on(port), epoll = epoll_create1(EPOLL_CLOEXEC);
+    int *fds = xcalloc((size_t)count, sizeof(int));
+    for (long i = 0; i < count; i++)
+        CHECK((fds[i] = accept_one(listener, epoll)) >= 0);
     double before = cpu_us();
     for (long round = 0; round < rounds; round++) {
         for (long i = 0; i < count; i++)
-            send_frame(fds[i], frame);
+            write_frames(fds[i], frames, (size_t)batch * FRAME_LEN, batch);
         struct epoll_event event;
         (void)epoll_wait(epoll, &event, 1, 0); /* a server looks for input between rounds */
     }
-    printf("{\"messages\": %ld, \"cpu_us_per_message\": %.3f}\n", rounds * count,
-           (cpu_us() - before) / (double)(rounds * count));
+    long messages = rounds * count * batch;
+    printf("{\"messages\": %ld, \"cpu_us\": %.4f}\n", messages, (cpu_us() - before) / (double)messages);
+}
+
+static void answer(int fd)
+{
+    static const char text[] = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                               "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
+                               "\x81\x23{\"type\":\"auth_response\",\"code\":200}";
+    char request[REQUEST_MAX];
+    if (recv(fd, request, sizeof request, 0) > 0)
+        CHECK(send(fd, text, sizeof text - 1, MSG_NOSIGNAL) == sizeof text - 1);
+}
+
+static void accept_all(uint16_t port, long count)
+{
+    int listener = listen_on(port), epoll = epoll_create1(EPOLL_CLOEXEC);
+    CHECK(fcntl(listener, F_SETFL, O_NONBLOCK) == 0);
+    CHECK(epoll_ctl(epoll, EPOLL_CTL_ADD, listener, &(struct epoll_event){.events = EPOLLIN, .data.fd = listener}) ==
+          0);
+    double before = cpu_us();
+    for (long answered = 0; answered < count;) {
+        struct epoll_event events[256];
+        int n = epoll_wait(epoll, events, 256, -1);
+        for (int i = 0; i < n; i++) {
+            if (events[i].data.fd != listener) {
+                answer(events[i].data.fd);
+                answered++;
+                continue;
+            }
+            while (accept_one(listener, epoll) >= 0)
+                continue;
+        }
+    }
+    printf("{\"connections\": %ld, \"cpu_us\": %.4f}\n", count, (cpu_us() - before) / (double)count);
+}
+
+int main(int argc, char **argv)
+{
+    long numbers[4] = {0, 0, 1, 1};
+    for (int i = 2; i < argc && i < 6; i++)
+        numbers[i - 2] = strtol(argv[i], NULL, 10);
+    uint16_t port = (uint16_t)numbers[0];
+    bool is_known = argc >= 4 && port > 0 && numbers[1] > 0 && numbers[2] > 0;
+    if (is_known && strcmp(argv[1], "send") == 0)
+        send_rounds(port, numbers[1], numbers[2], 1);
+    else if (is_known && strcmp(argv[1], "writev") == 0 && numbers[3] > 0 && numbers[3] <= BATCH_MAX)
+        send_rounds(port, numbers[1], numbers[2], (int)numbers[3]);
+    else if (is_known && strcmp(argv[1], "accept") == 0)
+        accept_all(port, numbers[1]);
+    else {
+        fprintf(stderr, "usage: herald-floor send|writev|accept PORT CONNECTIONS [ROUNDS [BATCH]]\n");
+        return 2;
+    }
     return 0;
 }

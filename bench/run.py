@@ -1,193 +1,152 @@
 #!/usr/bin/env python3
 """`make bench`: the figures of this machine beside their goals and the raw floor of the same run.
 
-    bench/run.py [--broker kafka|embedded] [--rounds N] [--only NAME]
+    bench/run.py                        the short set (scenarios with `short: true`), under 10 minutes
+    bench/run.py --only volatile,idle   these, by name
+    bench/run.py --all                  every one of bench/scenarios
+    bench/run.py --scenario FILE        one of your own
 
-CPU time is user + system of all Herald processes and Redis (not Kafka, not the load client), divided by messages received
-and checked. A run with a lost, repeated or reordered message is void."""
+Writes report.html and report.json into build/bench. Exit status: 0 all thresholds are met, 1 some are not or a round was
+void, 2 something is wrong with a scenario or the machine. What is measured and how: docs/benchmarks.md."""
 
 import argparse
+import datetime
 import json
 import os
-import statistics
-import subprocess
+import platform
 import sys
-import tempfile
+import time
+import traceback
 
-ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), ".."))
-sys.path.insert(0, os.path.join(ROOT, "deploy", "local"))
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from cluster import Cluster, free_port_offset  # noqa: E402
-from cluster_cpu import cpu_seconds, pss_bytes, tree  # noqa: E402
-
-PROGRAMS = os.path.join(ROOT, "build", "release")
-SERVERS, CLIENT = "0", "1"
-LINGER_MS = 5  # librdkafka's own default; where latency is measured, nothing lingers
+import report_html  # noqa: E402
+import report_text  # noqa: E402
+import scenario as scenarios  # noqa: E402
+from loads import ROOT, BenchError  # noqa: E402
 
 
-def pinned(cpu, argv):
-    return ["taskset", "-c", cpu, *map(str, argv)]
+def machine():
+    with open("/proc/cpuinfo") as cpuinfo:
+        model = next((line.split(":", 1)[1].strip() for line in cpuinfo if line.startswith("model name")), platform.machine())
+    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return {"cpu": model, "cores": os.cpu_count(), "memory_gib": round(pages / 2**30, 1), "kernel": platform.release(),
+            "load": os.getloadavg()[0]}
 
 
-class Load:
-    """A herald-load process: connected when made, runs at go(), its JSON report from finish(), gone after end()."""
+def chosen(args):
+    known = scenarios.load_all()
+    if args.scenario:
+        return [scenarios.load(path) for path in args.scenario]
+    if args.only:
+        unknown = [name for name in args.only.split(",") if name not in known]
+        if unknown:
+            raise scenarios.ScenarioError(f"{unknown[0]}: no such scenario; there are {', '.join(known)}")
+        return [known[name] for name in args.only.split(",")]
+    return [s for s in known.values() if s.short or args.all]
 
-    def __init__(self, *argv):
-        self.child = subprocess.Popen(pinned(CLIENT, [os.path.join(PROGRAMS, "herald-load"), *argv]),
-                                      stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        line = self.child.stdout.readline()
-        if not line.startswith("ready"):
-            raise SystemExit(f"bench: herald-load {argv} did not connect")
 
-    def go(self):
-        self.child.stdin.write("go\n")
-        self.child.stdin.flush()
-        return self
+class Runner:
+    """Runs scenarios one after the other; those with equal stands share a cluster."""
 
-    def finish(self):
-        """The report; its connections stay. SystemExit when the run is void."""
-        report = json.loads(self.child.stdout.readline())
-        if report["lost"] or report["late"] or report["repeated"] or report["closed"]:
-            raise SystemExit(f"bench: void run: {report}")
-        return report
+    def __init__(self, args):
+        from measure import KINDS
+        from stage import Stage
+        self.kinds, self.stage_class = KINDS, Stage
+        self.args, self.stage, self.stand = args, None, None
+
+    def stage_for(self, stand):
+        if self.stand != stand:
+            self.end()
+            self.stage, self.stand = self.stage_class(stand, self.args.broker), stand
+        return self.stage
 
     def end(self):
-        self.child.kill()
-        self.child.communicate()
+        if self.stage is not None:
+            self.stage.down()
+        self.stage = self.stand = None
+
+    def run(self, scenario):
+        """Its Result; a scenario that breaks off is a void one, and the next gets a fresh cluster."""
+        from result import Result
+        begun = time.monotonic()
+        if scenario.kind == "memory":
+            self.end()
+        try:
+            result = self.kinds[scenario.kind](scenario, self.stage_for(scenario.stand), scenario.rounds or self.args.rounds)
+        except Exception as error:  # whatever it is, the other scenarios are still of interest
+            traceback.print_exc()
+            result = Result(scenario.name, scenario.title, scenario.about, scenario.kind, void=[f"broke off: {error}"])
+            self.end()
+        result.judge(scenario.thresholds)
+        result.seconds = time.monotonic() - begun
+        return result
+
+    def count(self, scenario, result):
+        """Counters need a cluster of their own: nothing else may run beside it."""
+        import counters
+        self.end()
+        try:
+            result.counters, why = counters.count(scenario, self.args.broker)
+        except Exception as error:
+            traceback.print_exc()
+            result.counters, why = {}, f"broke off: {error}"
+        if why:
+            result.notes.append(f"nothing was counted: {why}")
+            result.counters = {}
 
 
-def floor_us(connections=10000, rounds=30, port=18999):
-    server = subprocess.Popen(pinned(SERVERS, [os.path.join(PROGRAMS, "herald-floor"), port, connections, rounds]),
-                              stdout=subprocess.PIPE, text=True)
-    if server.stdout.readline() != "listening\n":
-        raise SystemExit(f"bench: herald-floor cannot listen on port {port}")
-    load = Load("--raw", "--gateway", f"127.0.0.1:{port}", "--connections", connections)
-    text, _ = server.communicate()
-    load.end()
-    return json.loads(text)["cpu_us_per_message"]
-
-
-class Bench:
-    def __init__(self, args):
-        self.args, self.rows = args, []
-        self.folder = tempfile.TemporaryDirectory(prefix="herald-bench-")
-        self.cluster = Cluster(self.folder.name, gateways=1, workers=2, routers=1, registries=1, broker=args.broker,
-                               port_offset=free_port_offset(), assignments={"log.level": "warn"})
-        self.cluster.up()
-        self.herald = [d.process.pid for d in self.cluster.daemons] + [self.cluster.redis.process.pid]
-        for pid in tree(self.herald):
-            subprocess.run(["taskset", "-a", "-p", "-c", SERVERS, str(pid)], stdout=subprocess.DEVNULL, check=True)
-        self.gateway = self.cluster.of("gateway")[0].settings["ws.listen"].replace("0.0.0.0", "127.0.0.1")
-
-    def cpu(self):
-        return sum(cpu_seconds(pid) for pid in tree(self.herald))
-
-    def load(self, connections, *argv):
-        return Load("--gateway", self.gateway, "--connections", connections, "--brokers", self.cluster.broker.address,
-                    *argv)
-
-    def row(self, name, values, unit, goal, floor=None):
-        median = statistics.median(values)
-        ratio = f"{median / floor:.2f} x floor" if floor else ""
-        self.rows.append({"name": name, "median": median, "min": min(values), "max": max(values), "unit": unit,
-                          "goal": goal, "floor": floor})
-        print(f"{name:<44} {median:>9.2f} {unit:<6} ({min(values):.2f} .. {max(values):.2f})  {ratio:<13} goal {goal}",
-              flush=True)
-
-    def delivery(self, name, rate, goal, kind="to=user,class=volatile", connections=10000, seconds=6):
-        """CPU for each message, with latency as a by-product."""
-        values, floors = [], []
-        for _ in range(self.args.rounds):
-            floors.append(floor_us())
-            load = self.load(connections, "--stream", f"{kind},rate={rate}", "--warm-up", 1, "--seconds", seconds, "--linger",
-                             LINGER_MS)
-            before, wrote = self.cpu(), self.redis_writes()
-            report = load.go().finish()
-            values.append((self.cpu() - before) * 1e6 / report["received"])
-            load.end()
-            print(f"    {report['received']} messages, p50 {report['latency']['p50_us'] / 1e3:.2f} ms, "
-                  f"p99 {report['latency']['p99_us'] / 1e3:.2f} ms, "
-                  f"mailbox writes {self.redis_writes() - wrote}", flush=True)
-        self.row(name, values, "us", goal, statistics.median(floors))
-
-    def redis_writes(self):
-        host, port = self.cluster.redis.address.split(":")
-        text = subprocess.run(["redis-cli", "-h", host, "-p", port, "info", "commandstats"], capture_output=True,
-                              text=True, check=True).stdout
-        return sum(int(line.split("calls=")[1].split(",")[0]) for line in text.splitlines()
-                   if line.startswith("cmdstat_xadd"))
-
-    def latency(self, rate, goal50, goal99):
-        p50, p99 = [], []
-        for _ in range(self.args.rounds):
-            load = self.load(10000, "--stream", f"to=user,class=durable,rate={rate}", "--warm-up", 1, "--seconds", 6)
-            report = load.go().finish()
-            load.end()
-            p50.append(report["latency"]["p50_us"] / 1e3)
-            p99.append(report["latency"]["p99_us"] / 1e3)
-        self.row(f"latency p50 at {rate}/s, 10,000 users", p50, "ms", goal50)
-        self.row(f"latency p99 at {rate}/s, 10,000 users", p99, "ms", goal99)
-
-    def memory(self):
-        """Slope of PSS over connections, all gateway processes together."""
-        pid = self.cluster.of("gateway")[0].process.pid
-        points = []
-        for connections in (1000, 10000, 15000):
-            load = self.load(connections, "--prefix", f"m{connections}-")
-            points.append((connections, sum(map(pss_bytes, tree([pid])))))
-            load.end()
-            self.wait_empty()
-        (n1, b1), _, (n3, b3) = points
-        self.row("user memory per idle connection", [(b3 - b1) / (n3 - n1)], "B", "<= 512")
-
-    def wait_empty(self):
-        import time
-        import urllib.request
-        deadline = time.monotonic() + 30
-        admin = f"http://127.0.0.1:{self.cluster.of('gateway')[0].admin_port}/metrics"
-        while time.monotonic() < deadline:
-            text = urllib.request.urlopen(admin).read().decode()
-            left = sum(float(line.rsplit(" ", 1)[1]) for line in text.splitlines()
-                       if line.startswith("herald_gateway_sessions") and not line.startswith("herald_gateway_sessions_"))
-            if left == 0:
-                return
-            time.sleep(0.1)
+def run_all(args, wanted):
+    runner, results = Runner(args), []
+    try:
+        # those that share a cluster come together; a gateway that has had connections has memory left for new ones
+        wanted = sorted(wanted, key=lambda s: (s.kind != "memory", repr(s.stand)))
+        for scenario in wanted:
+            results.append(runner.run(scenario))
+            print(report_text.scenario(results[-1]), flush=True)
+        for scenario, result in zip(wanted, results):
+            if scenario.counters and not args.no_counters and result.reports:
+                runner.count(scenario, result)
+                print(report_text.counters(result), flush=True)
+    finally:
+        runner.end()
+    return results
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--broker", default="kafka", choices=("kafka", "embedded"))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--scenario", action="append", metavar="FILE")
+    parser.add_argument("--only", metavar="NAME,...")
+    parser.add_argument("--all", action="store_true")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", default="")
-    parser.add_argument("--json", metavar="FILE")
+    parser.add_argument("--broker", default="kafka", choices=("kafka", "embedded"))
+    parser.add_argument("--no-counters", action="store_true")
+    parser.add_argument("--out", default=os.path.join(ROOT, "build", "bench"), metavar="FOLDER")
     args = parser.parse_args()
-    bench = Bench(args)
-    work = {
-        "memory": bench.memory,
-        "volatile": lambda: bench.delivery("Kafka -> one user, volatile, 20,000/s", 20000, "<= 1.6 x floor"),
-        "volatile_full": lambda: bench.delivery("the same at 60,000/s (a full core)", 60000, "<= 1.6 x floor"),
-        "durable": lambda: bench.delivery("Kafka -> one user, durable, 15,000/s", 15000, "<= 2.5 x floor",
-                                          "to=user,class=durable"),
-        "durable_full": lambda: bench.delivery("the same at 60,000/s (a full core)", 60000, "<= 2.5 x floor",
-                                               "to=user,class=durable"),
-        "broadcast": lambda: bench.delivery("broadcast to 10,000", 5, "<= 1.15 x floor", "to=all,class=volatile"),
-        "latency": lambda: bench.latency(2000, "<= 1.3", "<= 5"),
-        "latency20k": lambda: bench.latency(20000, "<= 2", "<= 10"),
-    }
+    begun = time.monotonic()
     try:
-        with open("/proc/cpuinfo") as cpuinfo:
-            model = next(line.split(":", 1)[1].strip() for line in cpuinfo if line.startswith("model name"))
-        print(f"{os.cpu_count()} x {model}; servers on core {SERVERS}, client on core {CLIENT}; {args.rounds} rounds, medians")
-        print(f"raw floor: {floor_us():.2f} us for each send() of 128 bytes")
-        for name, run in work.items():
-            if args.only in ("", name):
-                run()
-    finally:
-        bench.cluster.down()
-    if args.json:
-        with open(args.json, "w") as out:
-            json.dump(bench.rows, out, indent=2)
+        wanted = chosen(args)
+    except (scenarios.ScenarioError, OSError) as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 2
+    about = dict(machine(), started=datetime.datetime.now().astimezone().isoformat(timespec="seconds"), broker=args.broker)
+    print(report_text.head(about, args.rounds), flush=True)
+    try:
+        results = run_all(args, wanted)
+    except BenchError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 2
+    about["seconds"] = round(time.monotonic() - begun)
+    print(report_text.summary(results, about))
+    os.makedirs(args.out, exist_ok=True)
+    data = {"about": about, "scenarios": [result.to_json() for result in results]}
+    with open(os.path.join(args.out, "report.json"), "w") as out:
+        json.dump(data, out, indent=1)
+    with open(os.path.join(args.out, "report.html"), "w") as out:
+        out.write(report_html.page(results, about))
+    print(f"{os.path.join(args.out, 'report.html')}  report.json")
+    return 0 if all(result.is_met() for result in results) else 1
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

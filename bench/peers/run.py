@@ -87,7 +87,7 @@ class Client:
 
 def floor_us(port, rounds=30):
     with on_core(SERVERS):
-        server = subprocess.Popen([os.path.join(systems.PROGRAMS, "herald-floor"), str(port), str(CONNECTIONS), str(rounds)],
+        server = subprocess.Popen([os.path.join(systems.PROGRAMS, "herald-floor"), "send", str(port), str(CONNECTIONS), str(rounds)],
                                   stdout=subprocess.PIPE, text=True)
     if server.stdout.readline() != "listening\n":
         raise SystemExit(f"peers: herald-floor cannot listen on port {port}")
@@ -95,7 +95,7 @@ def floor_us(port, rounds=30):
     client.say("open", CONNECTIONS)
     text, _ = server.communicate()
     client.end()
-    return json.loads(text)["cpu_us_per_message"]
+    return json.loads(text)["cpu_us"]
 
 
 class Round:

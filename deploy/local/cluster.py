@@ -33,7 +33,8 @@ class Daemon:
         self.config = os.path.join(cluster.folder, f"{name}.yaml")
         self.settings = dict(settings, **{"admin.listen": f"127.0.0.1:{admin_port}"})
         self.process = Process(name, [self.program, "--config", self.config],
-                               os.path.join(cluster.folder, f"{name}.log"), detached=cluster.detached)
+                               os.path.join(cluster.folder, f"{name}.log"), env=cluster.env(kind) if cluster.env else None,
+                               detached=cluster.detached)
 
     def write_config(self, assignments):
         known = backends.options_of(self.program)
@@ -63,13 +64,14 @@ class Daemon:
 
 
 class Cluster:
-    """Everything that `herald-local up` starts. Gateways listen on 8080, 8081 ...; all ports move by `port_offset`."""
+    """Everything that `herald-local up` starts. Gateways listen on 8080, 8081 ...; all ports move by `port_offset`.
+    env(kind): further environment variables of the daemons of that kind."""
 
     def __init__(self, folder, gateways=1, workers=2, routers=1, registries=1, redis="embedded", broker="embedded",
-                 assignments=None, port_offset=0, detached=False, programs=None, partitions=4):
+                 assignments=None, port_offset=0, detached=False, programs=None, partitions=4, env=None):
         self.folder = os.path.abspath(folder)
         os.makedirs(self.folder, exist_ok=True)
-        self.detached, self.partitions, self.workers = detached, partitions, workers
+        self.detached, self.partitions, self.workers, self.env = detached, partitions, workers, env
         self.programs = programs or os.environ.get("HERALD_PROGRAMS") or os.path.join(ROOT, "build", "release")
         self.assignments = assignments or {}
         self.ports = {name: port + port_offset for name, port in PORTS.items()}
