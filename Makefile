@@ -36,7 +36,8 @@ gateway_SRCS += $(addprefix gateway/auth/, base64url.c jwt_key.c jwt.c identity.
 gateway_SRCS += $(addprefix gateway/session/, session.c sessions.c once.c backlog.c outbox.c shed.c users.c login.c guest.c routes.c redis_clock.c goodbyes.c expiry.c box.c letter.c runs.c drain.c command.c \
     unacked.c push_frame.c replies.c client_message.c handlers.c handle_auth.c handle_heartbeat.c handle_ack.c \
     handle_message.c session_metrics.c)
-gateway_SRCS += $(addprefix gateway/link/, fence.c inbox.c box_fates.c peers.c returns.c upstream.c pending.c link_metrics.c beat.c canary.c)
+gateway_SRCS += $(addprefix gateway/link/, fence.c inbox.c box_fates.c peers.c returns.c upstream.c pending.c link_metrics.c)
+gateway_SRCS += $(addprefix gateway/canary/, beat.c canary_client.c canary.c)
 gateway_SRCS += $(addprefix gateway/ws/, utf8.c frame.c accept_key.c http_status.c http_head.c query.c origin.c upgrade.c \
     ws_codec.c deflate.c outq.c gate.c conn.c conn_close.c conn_http.c conn_io.c conn_fate.c conns.c)
 
@@ -155,7 +156,7 @@ daemon_objs = $(filter-out %/main.o %/bench/load.o, $($(1)_SRCS:%.c=$(O)/%.o))
 $(O)/gateway/%_test: $(O)/gateway/%_test.o $(call daemon_objs,gateway) $(O)/libherald.a
 	$(CC) $(LDFLAGS) -o $@ $(if $(findstring _fake_test,$@),$(O)/common/loop_fake.o) $^ $(LIBS) -lcmocka
 # those of sessions play the part of the connections
-$(O)/gateway/session/%_fake_test: $(O)/gateway/session/%_fake_test.o $(filter-out $(O)/gateway/ws/conn%.o $(O)/gateway/worker.o $(O)/gateway/relief.o $(O)/gateway/master.o,$(call daemon_objs,gateway)) $(O)/libherald.a
+$(O)/gateway/session/%_fake_test: $(O)/gateway/session/%_fake_test.o $(filter-out $(O)/gateway/ws/conn%.o $(O)/gateway/canary/canary%.o $(O)/gateway/worker.o $(O)/gateway/relief.o $(O)/gateway/master.o,$(call daemon_objs,gateway)) $(O)/libherald.a
 	$(CC) $(LDFLAGS) -o $@ $(O)/common/loop_fake.o $^ $(LIBS) -lcmocka
 $(O)/router/%_test: $(O)/router/%_test.o $(call daemon_objs,router) $(O)/libherald.a
 	$(CC) $(LDFLAGS) -o $@ $(if $(findstring _fake_test,$@),$(O)/common/loop_fake.o) $^ $(LIBS) -lcmocka

@@ -9,7 +9,7 @@
 #include "common/option.h"
 #include "common/redis.h"
 #include "gateway/auth/auth.h"
-#include "gateway/link/canary.h"
+#include "gateway/canary/canary.h"
 #include "gateway/link/inbox.h"
 #include "gateway/link/peers.h"
 #include "gateway/link/upstream.h"

@@ -13,6 +13,7 @@
 #include "common/lease.h"
 #include "common/log.h"
 #include "common/net.h"
+#include "gateway/canary/canary.h"
 #include "gateway/link/box_fates.h"
 #include "gateway/metrics.h"
 
@@ -121,8 +122,8 @@ static void fill_lease(void *arg, Herald__V1__Lease *lease)
     lease->connections = 0;
     for (int state = 0; w->conns && state < CONN_STATE_COUNT; state++)
         lease->connections += conns_count(w->conns, (enum conn_state)state);
-    lease->sessions = w->sessions->count;
-    lease->users = users_count(w->sessions->users);
+    lease->sessions = w->sessions->count - w->sessions->own_count;
+    lease->users = users_count(w->sessions->users) - w->sessions->own_count;
     lease->messages_in = metric_get_labelled(METRIC_WS_FRAMES_IN, WS_FRAME_TEXT) +
                          metric_get_labelled(METRIC_WS_FRAMES_IN, WS_FRAME_BINARY);
     lease->messages_out = metric_get(METRIC_WS_FRAMES_OUT);
@@ -146,6 +147,7 @@ static void stop(struct worker *w, int status)
     tell_ready(w);
     if (status == 0)
         lease_renew(w->lease); /* says that it is draining; a lost lease says nothing any more */
+    canary_stop(w->canary);
     sessions_end_all(w->sessions);
     conns_close_all(w->conns, CLOSE_SHUTDOWN);
 }
@@ -264,8 +266,7 @@ static void start_sessions(struct worker *w)
         .events = &session_events,
         .arg = w,
     });
-    w->canary = canary_new(w->loop, w->redis, w->peers, &w->settings->canary, w->instance, w->start->generation);
-    inbox_start(w->inbox, w->peers, w->returns, w->upstream, w->box_fates, w->sessions, w->canary);
+    inbox_start(w->inbox, w->peers, w->returns, w->upstream, w->box_fates, w->sessions);
     w->conns = conns_new(w->loop, &w->settings->conn, &sessions_conn_events, w->sessions);
     w->relief = relief_new(&(struct relief_parts){
         .loop = w->loop,
@@ -274,6 +275,9 @@ static void start_sessions(struct worker *w)
         .sessions = w->sessions,
         .conns = w->conns,
     });
+    const struct canary_parts parts = {
+        w->loop, w->peers, w->conns, w->settings->conn.path, w->instance, w->start->generation};
+    w->canary = canary_new(&parts, &w->settings->canary);
 }
 
 static void start_lease(struct worker *w)

@@ -2,6 +2,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 /* Bytes of the UTF-8 sequence at `at`, 0 when it is none; code_r is what it stands for. */
@@ -53,4 +54,10 @@ const char *identity_check_device(const char *device, size_t len)
     if (len == 0)
         return "the device id is empty";
     return len > DEVICE_LEN_MAX ? "the device id is longer than 64 bytes" : check_text(device, len, false);
+}
+
+void identity_of_canary(const char *instance, struct identity *identity_r)
+{
+    *identity_r = (struct identity){.device = "canary"};
+    snprintf(identity_r->user, sizeof identity_r->user, CANARY_USER_PREFIX "%s", instance);
 }

@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Ids that are not for people: link/canary.h. */
+/* Ids that are not for people: canary/canary.h. */
 #define CANARY_USER_PREFIX "~canary-"
 enum { USER_LEN_MAX = 128, DEVICE_LEN_MAX = 64 };
 
@@ -18,5 +18,8 @@ struct identity {
  * users no braces either: the user is the hash tag of Redis keys; and no canary's name. */
 const char *identity_check_user(const char *user, size_t len);
 const char *identity_check_device(const char *device, size_t len);
+
+/* Of the client that a worker is to itself. */
+void identity_of_canary(const char *instance, struct identity *identity_r);
 
 #endif

@@ -20,7 +20,6 @@ struct inbox {
     struct upstream *upstream;
     struct box_fates *box_fates;
     struct sessions *sessions;
-    struct canary *canary;
     struct push_frame frame;
     struct fence *fence;
 };
@@ -31,32 +30,13 @@ static void refused(enum link_refusal why, const char *from)
     log_limited(LOG_WARN, "envelope refused", F_STR("why", link_refusal_names[why]), F_STR("from", from));
 }
 
-static uint32_t deliver_canary(struct inbox *inbox, const Herald__V1__Delivery *delivery, struct pending *p)
-{
-    const struct session_result acked = {
-        .kind = HERALD__V1__RESULT_KIND__RESULT_ACKED, .reason = "", .device = "canary"};
-    canary_take(inbox->canary, delivery);
-    returns_report(inbox->returns, p, &acked);
-    return 1;
-}
-
 static uint32_t deliver_to(struct inbox *inbox, const Herald__V1__Delivery *delivery, const Herald__V1__Target *target,
                            struct pending *p)
 {
     const struct addressee to = {target->user, target->device, target->connection, target->run, target->run_index};
     if (delivery->kind == HERALD__V1__KIND__KIND_BROADCAST)
         return sessions_broadcast(inbox->sessions, &inbox->frame, p);
-    if (canary_is_user(inbox->canary, target->user))
-        return deliver_canary(inbox, delivery, p);
     return sessions_deliver(inbox->sessions, &inbox->frame, &to, p);
-}
-
-static void poke(struct inbox *inbox, const Herald__V1__Poke *p)
-{
-    if (canary_is_user(inbox->canary, p->user))
-        canary_poke(inbox->canary);
-    else
-        sessions_poke(inbox->sessions, p->user, p->device);
 }
 
 /* Its router has lost the partition. Every target still has its one result. */
@@ -105,7 +85,7 @@ static void take(struct inbox *inbox, const Herald__V1__Envelope *e)
     for (size_t i = 0; i < e->n_deliveries; i++)
         deliver(inbox, peer, e->deliveries[i]);
     for (size_t i = 0; i < e->n_pokes; i++)
-        poke(inbox, e->pokes[i]);
+        sessions_poke(inbox->sessions, e->pokes[i]->user, e->pokes[i]->device);
     for (size_t i = 0; i < e->n_withdrawals; i++)
         sessions_withdraw(inbox->sessions, e->withdrawals[i]->user, e->withdrawals[i]->id);
     for (size_t i = 0; i < e->n_upstream_results; i++)
@@ -165,9 +145,8 @@ uint16_t inbox_port(const struct inbox *inbox)
 }
 
 void inbox_start(struct inbox *inbox, struct peers *peers, struct returns *returns, struct upstream *upstream,
-                 struct box_fates *box_fates, struct sessions *sessions, struct canary *canary)
+                 struct box_fates *box_fates, struct sessions *sessions)
 {
-    inbox->canary = canary;
     inbox->peers = peers;
     inbox->returns = returns;
     inbox->upstream = upstream;

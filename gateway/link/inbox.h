@@ -5,7 +5,6 @@
 #ifndef HERALD_GATEWAY_LINK_INBOX_H
 #define HERALD_GATEWAY_LINK_INBOX_H
 
-#include "gateway/link/canary.h"
 #include "gateway/link/peers.h"
 #include "gateway/link/returns.h"
 #include "gateway/link/box_fates.h"
@@ -32,7 +31,7 @@ enum err inbox_new(const struct inbox_parts *parts, const struct inbox_settings 
                    struct inbox **inbox_r) MUST_CHECK;
 uint16_t inbox_port(const struct inbox *inbox);
 void inbox_start(struct inbox *inbox, struct peers *peers, struct returns *returns, struct upstream *upstream,
-                 struct box_fates *box_fates, struct sessions *sessions, struct canary *canary);
+                 struct box_fates *box_fates, struct sessions *sessions);
 void inbox_free(struct inbox **inbox);
 
 #endif

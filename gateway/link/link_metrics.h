@@ -24,8 +24,7 @@
     X(SENT, "sent")     /* asked of a router */                                                                        \
     X(UNSENT, "unsent") /* the lane to that router took nothing */                                                     \
     X(PASSED, "passed")                                                                                                \
-    X(STORED, "stored") /* it went to the mailbox */                                                                   \
-    X(LATE, "late")     /* repeated, of an earlier life, or after the time-out */
+    X(LATE, "late") /* repeated, of an earlier life, or after the time-out */
 
 #define X(name, text) CANARY_EVENT_##name,
 enum canary_event { CANARY_EVENT_LIST(X) CANARY_EVENT_COUNT };

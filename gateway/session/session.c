@@ -18,11 +18,14 @@
 #include "gateway/session/routes.h"
 #include "gateway/session/sessions.h"
 
-static void count(struct sessions *sessions, int change)
+static void count(struct session *s, int change)
 {
+    struct sessions *sessions = s->sessions;
     sessions->count += (uint32_t)change;
-    metric_set(METRIC_SESSIONS, sessions->count);
-    metric_set(METRIC_USERS, users_count(sessions->users));
+    if (conn_is_own(s->conn))
+        sessions->own_count += (uint32_t)change;
+    metric_set(METRIC_SESSIONS, sessions->count - sessions->own_count);
+    metric_set(METRIC_USERS, users_count(sessions->users) - sessions->own_count);
 }
 
 struct session *session_new(struct sessions *sessions, struct conn *conn, const struct identity *identity)
@@ -41,7 +44,7 @@ struct session *session_new(struct sessions *sessions, struct conn *conn, const 
     wheel_entry_init(&s->expiry);
     expiry_set(s, identity->expires_ms);
     users_attach(sessions->users, identity->user, strlen(identity->user), s);
-    count(sessions, 1);
+    count(s, 1);
     drain_open(s);
     conn_set_owner(conn, s);
     conn_authenticated(conn);
@@ -344,7 +347,7 @@ void session_end(struct session *s, bool has_successor)
     expiry_forget(s);
     routes_forget(s, !has_successor);
     users_detach(sessions->users, s);
-    count(sessions, -1);
+    count(s, -1);
     conn_set_owner(s->conn, NULL);
     s->conn = NULL;
     session_unref(s);

@@ -115,14 +115,48 @@ static void test_writes_may_wait_by_class(void **state)
     }
 }
 
+/* The canary's session: everything that is sent to its user reaches it, nothing else does, and nobody counts it. */
+static void test_own_session_is_nobodys(void **state)
+{
+    (void)state;
+    const struct upgrade_request request = {0};
+    struct conn *c = open_live(), *own = &t.conns[t.conn_count++];
+    *own = (struct conn){.id = (uint64_t)t.conn_count, .state = CONN_AUTH, .is_own = true};
+    sessions_conn_events.upgraded(t.sessions, own, &request);
+    come_all();
+    assert_int_equal(own->state, CONN_OPEN);
+    assert_int_equal(metric_get(METRIC_SESSIONS), 1);
+    assert_int_equal(metric_get(METRIC_USERS), 1);
+    struct session *s = own->owner;
+    assert_string_equal(s->user->name, CANARY_USER_PREFIX "gw1-0");
+
+    Herald__V1__Delivery delivery = HERALD__V1__DELIVERY__INIT;
+    struct push_frame frame;
+    delivery.id = (char *)"b";
+    delivery.content = (ProtobufCBinaryData){1, (uint8_t *)(char[]){"1"}};
+    push_frame_init(&frame);
+    push_frame_set(&frame, &delivery);
+    uint64_t receipt = 0;
+    assert_int_equal(sessions_broadcast(t.sessions, &frame, &receipt), 1);
+    push_frame_release(&frame);
+    (void)c;
+    end_conn(own);
+    come_all();
+    assert_int_equal(metric_get(METRIC_SESSIONS), 1);
+}
+
 int main(void)
 {
     metric_setup(gateway_metrics, 1);
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_takes_an_unbroken_sequence),         TEST(test_expired_one_takes_its_number),
-        TEST(test_expired_one_does_not_close_a_gap),   TEST(test_expired_one_while_draining),
-        TEST(test_only_the_named_connection_takes_it), TEST(test_writes_may_wait_by_class),
+        TEST(test_takes_an_unbroken_sequence),
+        TEST(test_expired_one_takes_its_number),
+        TEST(test_expired_one_does_not_close_a_gap),
+        TEST(test_expired_one_while_draining),
+        TEST(test_only_the_named_connection_takes_it),
+        TEST(test_writes_may_wait_by_class),
+        TEST(test_own_session_is_nobodys),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

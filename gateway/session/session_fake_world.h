@@ -36,6 +36,7 @@ struct conn {
     int pushes, auths;
     char ids[SEEN][16]; /* of the pushes, in order */
     uint64_t seqs[SEEN];
+    bool is_own;
     uint64_t delay_ms; /* that the last frame was given */
 };
 
@@ -119,6 +120,11 @@ const char *conn_peer(const struct conn *c)
 enum conn_state conn_state(const struct conn *c)
 {
     return c->state;
+}
+
+bool conn_is_own(const struct conn *c)
+{
+    return c->is_own;
 }
 
 void conn_send(struct conn *c, struct message *frame, void *receipt)

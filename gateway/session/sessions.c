@@ -147,7 +147,7 @@ uint32_t sessions_broadcast(struct sessions *sessions, struct push_frame *frame,
     uint32_t count = 0;
     for (struct user *user; (user = users_next(sessions->users, &cursor));)
         for (struct session *s = user->sessions; s; s = s->next)
-            count += session_push(s, frame, &everyone, receipt);
+            count += !conn_is_own(s->conn) && session_push(s, frame, &everyone, receipt);
     return count;
 }
 

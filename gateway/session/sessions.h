@@ -66,8 +66,9 @@ struct sessions_parts {
 struct sessions {
     uint32_t magic;
     uint32_t count, draining_count;
-    uint8_t squeeze;   /* slow clients may hold so many times half of what the settings say */
-    size_t frames_max; /* of the whole worker; SIZE_MAX at first */
+    uint32_t own_count; /* of `count`: the worker's own, which nobody is told of */
+    uint8_t squeeze;    /* slow clients may hold so many times half of what the settings say */
+    size_t frames_max;  /* of the whole worker; SIZE_MAX at first */
     struct loop *loop;
     struct session_settings settings;
     const struct auth *auth;

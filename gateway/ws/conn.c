@@ -19,12 +19,24 @@ const char *const close_reason_names[] = {
 const char *const conn_state_names[] = {"head", "auth", "open", "closing", NULL};
 const char *const ws_frame_kind_names[] = {"text", "binary", "ping", "pong", "close", NULL};
 
-struct conn *conn_new(struct conns *conns, int fd, const struct in6_addr *peer)
+static void count_state(struct conn *c, unsigned state, int change)
+{
+    struct conns *conns = c->conns;
+    conns->counts[state] += (uint32_t)change;
+    if (state == CONN_GONE)
+        return;
+    if (c->is_own)
+        conns->own_counts[state] += (uint32_t)change;
+    metric_set_labelled(METRIC_WS_CONNECTIONS, state, conns_count(conns, (enum conn_state)state));
+}
+
+struct conn *conn_new(struct conns *conns, int fd, const struct in6_addr *peer, bool is_own)
 {
     struct conn *c = slab_get(conns->slab);
     c->magic = CONN_MAGIC;
     poll_member_init(&c->socket, fd);
     c->conns = conns;
+    c->is_own = is_own;
     c->id = ++conns->last_id;
     c->heard_ms = c->sent_ms = loop_now_ms(conns->loop);
     c->until_ms = c->heard_ms + (uint64_t)conns->settings->head_timeout_ms;
@@ -33,7 +45,7 @@ struct conn *conn_new(struct conns *conns, int fd, const struct in6_addr *peer)
     poll_set_want(conns->sockets, &c->socket, LOOP_READ);
     c->state = CONN_HEAD;
     list_push(&conns->states[CONN_HEAD], &c->link);
-    metric_set_labelled(METRIC_WS_CONNECTIONS, CONN_HEAD, ++conns->counts[CONN_HEAD]);
+    count_state(c, CONN_HEAD, 1);
     conn_arm(c);
     return c;
 }
@@ -66,21 +78,14 @@ bool conn_move(void *arg, void *from, void *to)
     return true;
 }
 
-static void count_state(struct conns *conns, unsigned state, int change)
-{
-    conns->counts[state] += (uint32_t)change;
-    if (state != CONN_GONE)
-        metric_set_labelled(METRIC_WS_CONNECTIONS, state, conns->counts[state]);
-}
-
 void conn_enter(struct conn *c, unsigned state)
 {
     struct conns *conns = c->conns;
     list_remove(&c->link);
-    count_state(conns, c->state, -1);
+    count_state(c, c->state, -1);
     c->state = (uint8_t)state;
     list_push(&conns->states[state], &c->link);
-    count_state(conns, state, 1);
+    count_state(c, state, 1);
     if (state == CONN_GONE)
         wheel_remove(conns->wheel, &c->deadline);
     else
@@ -274,6 +279,11 @@ void *conn_owner(const struct conn *c)
 enum conn_state conn_state(const struct conn *c)
 {
     return c->state == CONN_GONE ? CONN_CLOSING : (enum conn_state)c->state;
+}
+
+bool conn_is_own(const struct conn *c)
+{
+    return c->is_own;
 }
 
 const char *conn_peer(const struct conn *c)

@@ -113,7 +113,11 @@ void conns_close_gate(struct conns *conns, enum gate_refusal refusal, bool is_cl
 void conns_trim(struct conns *conns);
 /* Closes every connection with that reason. */
 void conns_close_all(struct conns *conns, enum close_reason reason);
+/* Without those that were adopted. */
 uint32_t conns_count(const struct conns *conns, enum conn_state state);
+/* A connected stream socket, the other end of which is this process' own (owned from now on): a client like any other,
+ * but that it is let in whatever the limits say, and not counted among the connections. */
+void conns_adopt(struct conns *conns, int fd);
 /* All must be gone or going; frees at once. */
 void conns_free(struct conns **conns);
 /* Every connection in that state; fn must not close others than its own. */
@@ -125,6 +129,7 @@ void conn_authenticated(struct conn *c);
 void conn_set_owner(struct conn *c, void *owner);
 void *conn_owner(const struct conn *c);
 enum conn_state conn_state(const struct conn *c);
+bool conn_is_own(const struct conn *c);      /* by conns_adopt() */
 const char *conn_peer(const struct conn *c); /* numeric address, for logs; valid until the next call */
 uint64_t conn_id(const struct conn *c);      /* unique in the worker's life, from 1 */
 

@@ -52,6 +52,7 @@ struct conn {
     bool is_shut : 1; /* our side is shut down */
     bool is_told : 1; /* closed() was called */
     bool is_deflate : 1;
+    bool is_own : 1;
     bool is_held : 1;     /* nothing is written for now */
     struct in6_addr peer; /* IPv4 as mapped addresses: 16 bytes instead of text */
 };
@@ -79,7 +80,8 @@ struct conns {
 
     struct list states[CONN_STATE_COUNT + 1]; /* and CONN_GONE */
     uint32_t counts[CONN_STATE_COUNT + 1];
-    struct list told; /* to be freed at the end of the turn */
+    uint32_t own_counts[CONN_STATE_COUNT]; /* of these, those that were adopted */
+    struct list told;                      /* to be freed at the end of the turn */
     struct list dirty;
     struct fates fates, fates_spare;
     struct loop_task end_turn, reap;
@@ -111,7 +113,7 @@ struct conns {
 
 /* --- conn.c: states and time */
 
-struct conn *conn_new(struct conns *conns, int fd, const struct in6_addr *peer);
+struct conn *conn_new(struct conns *conns, int fd, const struct in6_addr *peer, bool is_own);
 void conn_free(struct conn *c);
 /* One that nothing is under way for takes another place; for slab_compact(). */
 slab_move_fn conn_move;

@@ -94,9 +94,15 @@ static void take_connection(struct conns *conns, int fd, const struct in6_addr *
         close(fd);
         return;
     }
-    struct conn *c = conn_new(conns, fd, peer);
+    struct conn *c = conn_new(conns, fd, peer, false);
     if (is_refused)
         conn_refuse(c, CLOSE_BAD_REQUEST, 503, gate_text(refusal));
+}
+
+void conns_adopt(struct conns *conns, int fd)
+{
+    static const struct in6_addr loopback = IN6ADDR_LOOPBACK_INIT;
+    (void)conn_new(conns, fd, &loopback, true);
 }
 
 void conns_close_gate(struct conns *conns, enum gate_refusal refusal, bool is_closed)
@@ -214,7 +220,7 @@ void conns_trim(struct conns *conns)
 
 uint32_t conns_count(const struct conns *conns, enum conn_state state)
 {
-    return conns->counts[state];
+    return conns->counts[state] - conns->own_counts[state];
 }
 
 void conns_each(struct conns *conns, enum conn_state state, void (*fn)(void *arg, struct conn *c), void *arg)

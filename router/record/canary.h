@@ -1,5 +1,5 @@
 /*
- * What gateways ask to be sent to themselves (gateway/link/canary.h): a record of herald.push like any other, but for
+ * What gateways ask to be sent to themselves (gateway/canary/canary.h): a record of herald.push like any other, but for
  * users whose ids begin with "~canary-". They have a row of their own in the accounts and metrics of their own.
  */
 #ifndef HERALD_ROUTER_RECORD_CANARY_H

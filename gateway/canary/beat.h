@@ -2,8 +2,8 @@
  * When canaries are sent, which of them came through, and whether that is enough. Pure: times are monotonic ms.
  * Until the first one passed they are sent every BEAT_RETRY_MS, then at the interval.
  */
-#ifndef HERALD_GATEWAY_LINK_BEAT_H
-#define HERALD_GATEWAY_LINK_BEAT_H
+#ifndef HERALD_GATEWAY_CANARY_BEAT_H
+#define HERALD_GATEWAY_CANARY_BEAT_H
 
 #include <stdbool.h>
 #include <stdint.h>

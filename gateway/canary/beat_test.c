@@ -5,7 +5,7 @@
 
 #include <cmocka.h>
 
-#include "gateway/link/beat.h"
+#include "gateway/canary/beat.h"
 
 enum { INTERVAL = 5000, TIMEOUT = 20000 };
 static struct beat beat;

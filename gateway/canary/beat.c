@@ -1,4 +1,4 @@
-#include "gateway/link/beat.h"
+#include "gateway/canary/beat.h"
 
 void beat_init(struct beat *beat, uint64_t interval_ms, uint64_t timeout_ms)
 {
