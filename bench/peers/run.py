@@ -13,6 +13,7 @@ import json
 import os
 import platform
 import re
+import socket
 import statistics
 import subprocess
 import sys
@@ -29,6 +30,7 @@ SERVERS, CLIENT = 0, 1
 CONNECTIONS, FEW = 10000, 1000
 BROADCASTS_S = 3  # slow enough that nobody has two to send at once, which is cheaper
 SETTLE_S = 2.0  # after connecting, before memory is read
+IDLE_S, ALONE_S = 26, 8  # with all connections, a whole interval of pings; without any
 BEGIN, END = "<!-- peers: made by `make bench-peers PEERS=--docs` -->", "<!-- /peers -->"
 ROWS = {  # key: (title, unit, digits)
     "memory": ("user memory of an idle connection", "B", 0),
@@ -53,6 +55,12 @@ def on_core(core):
         yield
     finally:
         os.sched_setaffinity(0, before)
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 class Client:
@@ -85,7 +93,8 @@ class Client:
             self.child.wait()
 
 
-def floor_us(port, rounds=30):
+def floor_us(rounds=30):
+    port = free_port()
     with on_core(SERVERS):
         server = subprocess.Popen([os.path.join(systems.PROGRAMS, "herald-floor"), "send", str(port), str(CONNECTIONS), str(rounds)],
                                   stdout=subprocess.PIPE, text=True)
@@ -111,6 +120,12 @@ class Round:
         time.sleep(SETTLE_S)
         return self.system.memory()
 
+    def idle_us(self, seconds):
+        """CPU in a second."""
+        before = self.cpu()
+        time.sleep(seconds)
+        return (self.cpu() - before) * 1e6 / seconds
+
     def client(self, is_all):
         argv = self.system.client(is_all)
         if self.system.topic:
@@ -128,6 +143,7 @@ class Round:
         return used * 1e6 / report["received"], report
 
     def to_one(self, has_idle):
+        alone_us = self.idle_us(ALONE_S) if has_idle else 0
         client = self.client(False)
         try:
             client.open(FEW)
@@ -135,9 +151,7 @@ class Round:
             client.open(CONNECTIONS)
             self.found["memory"] = (self.memory() - few) / (CONNECTIONS - FEW)
             if has_idle:
-                before = self.cpu()
-                time.sleep(self.args.idle_seconds)
-                self.found["idle"] = (self.cpu() - before) * 1e6 / CONNECTIONS / self.args.idle_seconds
+                self.found["idle"] = (self.idle_us(IDLE_S) - alone_us) / CONNECTIONS
             client.say("warm", "one")
             self.deliver(client, "one", self.args.rate, self.args.warm_seconds)
             cost, report = self.deliver(client, "one", self.args.rate, self.args.seconds)
@@ -158,6 +172,7 @@ class Round:
             client.end()
 
     def run(self, has_idle):
+        self.system.port = free_port()
         with on_core(SERVERS):
             self.system.start()
         try:
@@ -175,16 +190,14 @@ class Bench:
     def __init__(self, args):
         self.args = args
         self.folder = tempfile.TemporaryDirectory(prefix="herald-peers-")
-        offset = free_port_offset()
-        self.kafka = Kafka(self.folder.name, 9092 + offset, 4)
-        self.port = 8080 + offset
+        self.kafka = Kafka(self.folder.name, 9092 + free_port_offset(), 4)
         self.found = {}  # (system's name, row): values
         self.systems = []
         for kind in systems.ALL:
             name = kind.__name__.lower()
             if args.only and name not in args.only.split(","):
                 continue
-            system = kind(os.path.join(self.folder.name, name), self.kafka.address, self.port)
+            system = kind(os.path.join(self.folder.name, name), self.kafka.address)
             if system.is_built():
                 self.systems.append(system)
             else:
@@ -200,7 +213,7 @@ class Bench:
         self.found.setdefault((name, row), []).append(value)
 
     def round(self, number):
-        floor = floor_us(self.port)
+        floor = floor_us()
         self.add("raw floor", "all", floor)
         self.add("raw floor", "one", floor)
         print(f"round {number + 1}: raw floor {floor:.2f} us", flush=True)
@@ -276,12 +289,11 @@ def write_docs(text):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--idle-rounds", type=int, default=3, help="idle CPU takes a whole ping interval: in the first N")
-    parser.add_argument("--idle-seconds", type=int, default=26)
+    parser.add_argument("--idle-rounds", type=int, default=2, help="idle CPU takes half a minute: in the first N rounds")
     parser.add_argument("--rate", type=int, default=20000, help="messages a second to single users")
     parser.add_argument("--full-rate", type=int, default=0, help="a second such run")
     parser.add_argument("--seconds", type=int, default=5)
-    parser.add_argument("--warm-seconds", type=int, default=3)
+    parser.add_argument("--warm-seconds", type=int, default=2)
     parser.add_argument("--only", default="", help="herald,nchan,node,netty,centrifugo")
     parser.add_argument("--docs", action="store_true", help="write the table into docs/benchmarks.md")
     parser.add_argument("--json", metavar="FILE")

@@ -33,10 +33,11 @@ class System:
     name = settings = ""
     topic = None  # of Kafka; None: published by HTTP
     is_comparable = True
+    port = 0  # another one each time
     processes = ()
 
-    def __init__(self, folder, brokers, port):
-        self.folder, self.brokers, self.port = folder, brokers, port
+    def __init__(self, folder, brokers):
+        self.folder, self.brokers = folder, brokers
         os.makedirs(folder, exist_ok=True)
 
     def is_built(self):
