@@ -240,7 +240,8 @@ bench-million:
 	@$(MAKE) --no-print-directory -j2 programs $(BENCH_PROGRAMS)
 	@bench/million.py --connections $(CONNECTIONS) $(MILLION)
 
-# Herald and others side by side: a quarter of an hour. PEERS="--rounds 1 --only herald,node"; --docs writes docs/benchmarks.md
+# Herald and others side by side, 25 minutes; --docs writes docs/benchmarks.md. PEERS="--rounds 3 --only herald,node": a round is 200 s,
+# the first two (--idle-rounds) 180 s longer
 bench-peers:
 	@deploy/deps test
 	@bench/peers/build

@@ -9,7 +9,7 @@
 enum {
     FRAME_BYTES = 128,
     CONTENT_MAX = 512,
-    DRAIN_MS = 20000,
+    DRAIN_MS = 60000, /* slow is not lost */
     WARM_MS = 60000,
     WARM_EVERY_MS = 300,
     TICK_US = 100,
