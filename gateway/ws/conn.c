@@ -236,6 +236,16 @@ bool conn_has_room(struct conn *c, size_t frame_len)
     return !c->outq->is_blocked && conn_write(c) && c->outq->cost <= max - cost;
 }
 
+static void queue_late(struct conn *c, struct message *frame, void *receipt, uint64_t delay_ms)
+{
+    if (delay_ms == 0) {
+        conn_queue(c, frame, receipt);
+        return;
+    }
+    mark_late(c, delay_ms);
+    outq_push(c->conns->outqs, c->outq, frame, receipt, loop_now_ms(c->conns->loop));
+}
+
 void conn_send(struct conn *c, struct message *frame, void *receipt)
 {
     conn_send_late(c, frame, receipt, 0);
@@ -244,18 +254,19 @@ void conn_send(struct conn *c, struct message *frame, void *receipt)
 void conn_send_late(struct conn *c, struct message *frame, void *receipt, uint64_t delay_ms)
 {
     MAGIC_CHECK(c, CONN_MAGIC);
-    if (c->is_deflate)
+    if (c->is_deflate && !c->is_takeover)
         frame = deflate_frame(c->conns->deflate, frame);
     if (c->state != CONN_AUTH && c->state != CONN_OPEN) {
         conn_add_fate(c, receipt, ERR_CLOSED);
-    } else if (!conn_has_room(c, message_len(frame))) {
+    } else if (!conn_has_room(c, message_len(frame) + (c->is_takeover ? TAKEOVER_GROWTH : 0))) {
         metric_add(METRIC_WS_DROPPED, 1);
         conn_add_fate(c, receipt, ERR_FULL);
-    } else if (delay_ms == 0) {
-        conn_queue(c, frame, receipt);
+    } else if (c->is_takeover) { /* only now: what its window has seen must be sent */
+        struct message *own = takeover_frame(c->conns->takeover, c->id, frame);
+        queue_late(c, own, receipt, delay_ms);
+        message_unref(&own);
     } else {
-        mark_late(c, delay_ms);
-        outq_push(c->conns->outqs, c->outq, frame, receipt, loop_now_ms(c->conns->loop));
+        queue_late(c, frame, receipt, delay_ms);
     }
 }
 

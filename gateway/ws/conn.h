@@ -21,6 +21,7 @@
 #include "common/message.h"
 #include "common/option.h"
 #include "gateway/ws/gate.h"
+#include "gateway/ws/takeover.h"
 
 struct conns; /* all connections of a worker, with what they share (listener, receive buffer, pools, wheel) */
 struct conn;
@@ -80,6 +81,7 @@ struct conn_settings {
     int64_t connections_max;           /* of a worker; beyond: HTTP 503 with Retry-After */
     bool is_deflate;                   /* permessage-deflate is accepted where it is offered */
     int64_t deflate_min, deflate_level;
+    struct takeover_settings takeover;
 };
 /* Option rows for the gateway's table, section "ws" and "limit"; defined in ws/conn_options.h. */
 
@@ -109,7 +111,7 @@ void conns_start_accepting(struct conns *conns, int listener);
 void conns_stop_accepting(struct conns *conns);
 /* New connections are refused for that reason (503), until it is opened again. */
 void conns_close_gate(struct conns *conns, enum gate_refusal refusal, bool is_closed);
-/* Gives back what is only kept for those to come. */
+/* Gives back what is only kept for those to come, or to send less. */
 void conns_trim(struct conns *conns);
 /* Closes every connection with that reason. */
 void conns_close_all(struct conns *conns, enum close_reason reason);

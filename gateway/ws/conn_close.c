@@ -113,6 +113,8 @@ void conn_gone(struct conn *c, enum close_reason reason)
         wheel_remove(conns->late, &c->outq->late);
         outq_put(conns->outqs, &c->outq);
     }
+    if (c->is_takeover)
+        takeover_remove(conns->takeover, c->id);
     metric_add_labelled(METRIC_WS_CLOSED, c->reason, 1);
     log_debug("connection closed", F_UINT("connection", c->id), F_STR("reason", close_reason_names[c->reason]),
               F_STR("peer", conn_peer(c)));

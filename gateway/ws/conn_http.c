@@ -30,6 +30,18 @@ void conn_head_release(struct conn *c)
     c->head = NULL;
 }
 
+static void agree_on_deflate(struct conn *c, const struct deflate_terms *terms)
+{
+    struct conns *conns = c->conns;
+    c->is_deflate = terms->is_agreed;
+    c->is_takeover = terms->is_takeover;
+    metric_add(METRIC_WS_DEFLATE_AGREED, terms->is_agreed);
+    if (terms->is_takeover)
+        takeover_add(conns->takeover, c->id, terms->window_bits);
+    else if (terms->may_take_over && conns->settings->takeover.budget > 0)
+        metric_add(METRIC_WS_TAKEOVER_DENIED, 1);
+}
+
 static void accept_upgrade(struct conn *c, const struct upgrade *u)
 {
     struct conns *conns = c->conns;
@@ -46,8 +58,7 @@ static void accept_upgrade(struct conn *c, const struct upgrade *u)
     c->head = NULL;
     c->until_ms += (uint64_t)conns->settings->auth_timeout_ms - (uint64_t)conns->settings->head_timeout_ms;
     c->is_upgraded = true;
-    c->is_deflate = u->is_deflate;
-    metric_add(METRIC_WS_DEFLATE_AGREED, u->is_deflate);
+    agree_on_deflate(c, &u->deflate);
     conn_enter(c, CONN_AUTH);
     conns->events->upgraded(conns->arg, c, &u->request);
     head_put(conns, head);
@@ -66,7 +77,7 @@ void conn_head_input(struct conn *c, const char *bytes, size_t len)
         return;
     }
     struct upgrade u;
-    upgrade_decide(c->head, c->conns->settings, &u);
+    upgrade_decide(c->head, c->conns->settings, takeover_bits(c->conns->takeover), &u);
     if (u.status != 101) {
         conn_refuse(c, CLOSE_BAD_REQUEST, u.status, u.why);
         return;

@@ -15,6 +15,7 @@
 #include "gateway/ws/gate.h"
 #include "gateway/ws/http_head.h"
 #include "gateway/ws/outq.h"
+#include "gateway/ws/takeover.h"
 #include "gateway/ws/ws_codec.h"
 
 enum {
@@ -52,6 +53,7 @@ struct conn {
     bool is_shut : 1; /* our side is shut down */
     bool is_told : 1; /* closed() was called */
     bool is_deflate : 1;
+    bool is_takeover : 1; /* and with a window of its own */
     bool is_own : 1;
     bool is_held : 1;     /* nothing is written for now */
     struct in6_addr peer; /* IPv4 as mapped addresses: 16 bytes instead of text */
@@ -103,6 +105,7 @@ struct conns {
     struct outq_pool *outqs;
     struct ws_codec_pool *codecs;
     struct deflate *deflate;
+    struct takeover *takeover;
     struct http_head *heads[CONN_HEADS_KEPT];
     unsigned head_count;
     struct message *ping;

@@ -32,10 +32,19 @@
     X(type, field, "ws", "close_timeout", DURATION, close_timeout_ms, "5s", 100, 60000,                                \
       "How long a closing connection may take to write what is queued and to answer the close frame.")                 \
     X(type, field, "ws", "deflate", BOOL, is_deflate, "true", 0, 0,                                                    \
-      "Accept permessage-deflate from clients that offer it, as browsers do; without context takeover.")               \
+      "Accept permessage-deflate from clients that offer it, as browsers do; without context takeover, "               \
+      "unless ws.takeover_memory allows it.")                                                                          \
     X(type, field, "ws", "deflate_min", SIZE, deflate_min, "512", 1, 16 << 20,                                         \
       "Shorter messages are sent as they are, also where permessage-deflate was agreed on.")                           \
     X(type, field, "ws", "deflate_level", INT, deflate_level, "1", 1, 9, "1: fastest, 9: shortest.")                   \
+    X(type, field, "ws", "takeover_memory", SIZE, takeover.budget, "0", 0, INT64_C(64) << 30,                          \
+      "Memory of a worker for permessage-deflate with context takeover, where the client does not decline it: "        \
+      "connections that keep a window from message to message, 22 KiB each with 11 bits; those that come "             \
+      "when it is spent have none. 0: off.")                                                                           \
+    X(type, field, "ws", "takeover_bits", INT, takeover.window_bits, "11", 9, 15,                                      \
+      "Of such a window: 2 KiB with 11 bits. Memory doubles with each from 12 on.")                                    \
+    X(type, field, "ws", "takeover_min", SIZE, takeover.min_len, "64", 1, 16 << 20,                                    \
+      "What ws.deflate_min is for the others.")                                                                        \
     X(type, field, "limit", "queue_bytes", SIZE, queue_max_bytes, "1MiB", 4096, 256 << 20,                             \
       "Most that may be queued for one connection, each frame counting 64 bytes more than its length; "                \
       "what goes beyond is dropped.")                                                                                  \

@@ -193,6 +193,7 @@ struct conns *conns_new(struct loop *loop, const struct conn_settings *settings,
     conns->slab = slab_new("conn", sizeof(struct conn));
     conns->outqs = outq_pool_new();
     conns->deflate = deflate_new((int)settings->deflate_level, (size_t)settings->deflate_min);
+    conns->takeover = takeover_new(&settings->takeover, (int)settings->deflate_level);
     conns->codecs = ws_codec_pool_new((size_t)settings->message_max, conns->deflate);
     conns->ping = frame_new(FRAME_PING, NULL, 0);
     buf_init(&conns->answer);
@@ -214,6 +215,7 @@ void conns_trim(struct conns *conns)
         http_head_free(&conns->heads[--conns->head_count]);
     if (conns->codecs)
         ws_codec_pool_trim(conns->codecs);
+    takeover_trim(conns->takeover);
     free(conns->fates_spare.items);
     conns->fates_spare = (struct fates){0};
 }
@@ -259,8 +261,9 @@ void conns_free(struct conns **conns_p)
     slab_free(&conns->slab);
     outq_pool_free(&conns->outqs);
     ws_codec_pool_free(&conns->codecs);
-    deflate_free(&conns->deflate);
     conns_trim(conns);
+    deflate_free(&conns->deflate);
+    takeover_free(&conns->takeover);
     message_unref(&conns->ping);
     buf_release(&conns->answer);
     free(conns->fates.items);

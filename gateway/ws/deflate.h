@@ -1,13 +1,12 @@
 /*
- * permessage-deflate (RFC 7692) without context takeover in either direction: so nothing is kept for a connection but
- * one bit, all of a worker share one deflater and one inflater, and a frame that goes to many is deflated once.
+ * permessage-deflate (RFC 7692) without context takeover: so nothing is kept for a connection but one bit, all of a
+ * worker share one deflater and one inflater, and a frame that goes to many is deflated once. What is agreed on:
+ * ws/deflate_offer.h; windows that last from message to message: ws/takeover.h.
  */
 #ifndef HERALD_GATEWAY_WS_DEFLATE_H
 #define HERALD_GATEWAY_WS_DEFLATE_H
 
-#include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 
 #include "common/buf.h"
 #include "common/err.h"
@@ -29,9 +28,5 @@ struct message *deflate_frame(struct deflate *deflate, struct message *frame);
  * some of them). */
 enum err deflate_inflate(struct deflate *deflate, const char *bytes, size_t len, size_t max,
                          struct buf *out) MUST_CHECK;
-
-/* An item of Sec-WebSocket-Extensions, cut up in place (RFC 7692 section 7.1): is it an offer that can be accepted?
- * *window_bits_r: what the answer has to say of server_max_window_bits; 0: nothing. */
-bool deflate_accepts(char *offer, int *window_bits_r);
 
 #endif

@@ -13,63 +13,6 @@
 
 static struct deflate *deflater;
 
-/* --- negotiation: the offers of RFC 7692 section 7.1 and of browsers --- */
-
-static bool accepts(const char *offer, int *bits_r)
-{
-    char text[200];
-    snprintf(text, sizeof text, "%s", offer);
-    return deflate_accepts(text, bits_r);
-}
-
-static void accepted_offers(void **state)
-{
-    (void)state;
-    static const struct {
-        const char *offer;
-        int bits;
-    } offers[] = {
-        {"permessage-deflate", 0},
-        {"permessage-deflate; client_max_window_bits", 0},
-        {"permessage-deflate; client_max_window_bits=10", 0},
-        {"Permessage-Deflate;server_no_context_takeover ; client_no_context_takeover", 0},
-        {"permessage-deflate; server_max_window_bits=15", DEFLATE_WINDOW_BITS},
-        {"permessage-deflate; server_max_window_bits=\"13\"; client_max_window_bits=\"8\"", DEFLATE_WINDOW_BITS},
-    };
-    for (size_t i = 0; i < sizeof offers / sizeof offers[0]; i++) {
-        int bits = -1;
-        if (!accepts(offers[i].offer, &bits) || bits != offers[i].bits)
-            fail_msg("%s: %d", offers[i].offer, bits);
-    }
-}
-
-static void declined_offers(void **state)
-{
-    (void)state;
-    static const char *const offers[] = {
-        "",
-        ";",
-        "x-webkit-deflate-frame",
-        "permessage-deflate; ",
-        "permessage-deflate; unknown",
-        "permessage-deflate; server_no_context_takeover=1",
-        "permessage-deflate; server_no_context_takeover; server_no_context_takeover",
-        "permessage-deflate; server_max_window_bits",
-        "permessage-deflate; server_max_window_bits=12", /* ours is larger */
-        "permessage-deflate; server_max_window_bits=016",
-        "permessage-deflate; server_max_window_bits=16",
-        "permessage-deflate; client_max_window_bits=7",
-        "permessage-deflate; client_max_window_bits=",
-        "permessage-deflate; client_max_window_bits=\"",
-        "permessage-deflate; client_max_window_bits=15x",
-    };
-    for (size_t i = 0; i < sizeof offers / sizeof offers[0]; i++) {
-        int bits;
-        if (accepts(offers[i], &bits))
-            fail_msg("accepted: %s", offers[i]);
-    }
-}
-
 /* --- out --- */
 
 static struct message *frame_of(enum frame_opcode opcode, size_t len, bool is_random)
@@ -215,8 +158,6 @@ static int tear_down(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(accepted_offers),
-        cmocka_unit_test(declined_offers),
         cmocka_unit_test(deflated_frames_inflate_to_the_same),
         cmocka_unit_test(sent_as_it_is),
         cmocka_unit_test(deflated_once),

@@ -5,7 +5,6 @@
 #include <strings.h>
 
 #include "gateway/ws/accept_key.h"
-#include "gateway/ws/deflate.h"
 #include "gateway/ws/http_status.h"
 #include "gateway/ws/origin.h"
 #include "gateway/ws/query.h"
@@ -145,13 +144,14 @@ static bool choose_protocol(struct upgrade *u, struct http_head *head, const cha
 }
 
 /* The first offer that can be accepted (RFC 7692 section 5); none is no reason to refuse. */
-static void choose_extension(struct upgrade *u, struct http_head *head, const struct conn_settings *settings)
+static void choose_extension(struct upgrade *u, struct http_head *head, const struct conn_settings *settings,
+                             int takeover_bits)
 {
     char *value;
     for (unsigned nth = 0; settings->is_deflate && (value = http_head_field(head, "Sec-WebSocket-Extensions", nth));
          nth++)
-        for (char *item; !u->is_deflate && (item = next_item(&value));)
-            u->is_deflate = deflate_accepts(item, &u->deflate_bits);
+        for (char *item; !u->deflate.is_agreed && (item = next_item(&value));)
+            (void)deflate_offer_accept(item, takeover_bits, &u->deflate);
 }
 
 static bool choose_token(struct upgrade *u, struct http_head *head, const char *protocol_token)
@@ -166,7 +166,8 @@ static bool choose_token(struct upgrade *u, struct http_head *head, const char *
     return true;
 }
 
-void upgrade_decide(struct http_head *head, const struct conn_settings *settings, struct upgrade *u_r)
+void upgrade_decide(struct http_head *head, const struct conn_settings *settings, int takeover_bits,
+                    struct upgrade *u_r)
 {
     *u_r = (struct upgrade){.status = 101};
     u_r->request.user_agent = http_head_field(head, "User-Agent", 0);
@@ -175,7 +176,7 @@ void upgrade_decide(struct http_head *head, const struct conn_settings *settings
     if (check_target(u_r, head, settings) && check_websocket(u_r, head) && check_origin(u_r, head, settings) &&
         choose_protocol(u_r, head, &protocol_token))
         (void)choose_token(u_r, head, protocol_token);
-    choose_extension(u_r, head, settings);
+    choose_extension(u_r, head, settings, takeover_bits);
 }
 
 static void answer_upgrade(const struct upgrade *u, struct buf *out)
@@ -192,13 +193,11 @@ static void answer_upgrade(const struct upgrade *u, struct buf *out)
         buf_add_str(out, u->protocol);
     }
     buf_add_str(out, "\r\n");
-    if (u->is_deflate)
-        buf_add_str(out, "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; "
-                         "client_no_context_takeover");
-    if (u->is_deflate && u->deflate_bits)
-        buf_printf(out, "; server_max_window_bits=%d", u->deflate_bits);
-    if (u->is_deflate)
+    if (u->deflate.is_agreed) {
+        buf_add_str(out, "Sec-WebSocket-Extensions: ");
+        deflate_offer_answer(&u->deflate, out);
         buf_add_str(out, "\r\n");
+    }
     buf_add_str(out, "\r\n");
 }
 

@@ -9,6 +9,7 @@
 
 #include "common/buf.h"
 #include "gateway/ws/conn.h"
+#include "gateway/ws/deflate_offer.h"
 #include "gateway/ws/http_head.h"
 
 struct upgrade {
@@ -17,12 +18,12 @@ struct upgrade {
     struct upgrade_request request; /* its strings live in the head, whatever the status */
     const char *key;                /* Sec-WebSocket-Key */
     const char *protocol;           /* the chosen subprotocol; NULL: none */
-    bool is_deflate;                /* permessage-deflate was offered, and is accepted */
-    int deflate_bits;               /* of the answer's server_max_window_bits; 0: it says nothing of it */
+    struct deflate_terms deflate;   /* permessage-deflate, where it was offered and is accepted */
 };
 
-/* Decodes inside the head's memory. */
-void upgrade_decide(struct http_head *head, const struct conn_settings *settings, struct upgrade *u_r);
+/* Decodes inside the head's memory. takeover_bits: see deflate_offer_accept(). */
+void upgrade_decide(struct http_head *head, const struct conn_settings *settings, int takeover_bits,
+                    struct upgrade *u_r);
 /* Appends the 101, or the refusal. */
 void upgrade_answer(const struct upgrade *u, struct buf *out);
 /* Appends a refusal that needs no request: 400, 413, 414, 431 from the parser, 503. */

@@ -31,7 +31,7 @@ static struct decided decide_with(const char *request_line, const char *fields, 
     http_head_clear(d.head, 8192);
     size_t used;
     assert_int_equal(http_head_feed(d.head, text.bytes, text.len, &used), HTTP_HEAD_DONE);
-    upgrade_decide(d.head, settings, &d.u);
+    upgrade_decide(d.head, settings, 0, &d.u);
     buf_init(&d.answer);
     upgrade_answer(&d.u, &d.answer);
     buf_release(&text);

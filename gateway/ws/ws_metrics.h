@@ -42,10 +42,17 @@ enum ws_frame_kind { WS_FRAME_TEXT, WS_FRAME_BINARY, WS_FRAME_PING, WS_FRAME_PON
     X(WS_DEFLATE_AGREED, METRIC_COUNTER, "herald_gateway_ws_deflate_agreed_total",                                     \
       "Connections that agreed on permessage-deflate.", NULL, NULL)                                                    \
     X(WS_DEFLATED, METRIC_COUNTER, "herald_gateway_ws_deflated_total",                                                 \
-      "Frames that were deflated; one that goes to many counts once.", NULL, NULL)                                     \
+      "Frames that were deflated; one that goes to many counts once, and once for each that has context takeover.",    \
+      NULL, NULL)                                                                                                      \
     X(WS_DEFLATE_SAVED, METRIC_COUNTER, "herald_gateway_ws_deflate_saved_bytes_total",                                 \
       "Bytes that these frames became shorter.", NULL, NULL)                                                           \
     X(WS_INFLATED, METRIC_COUNTER, "herald_gateway_ws_inflated_total", "Deflated messages received.", NULL, NULL)      \
+    X(WS_TAKEOVER_CONNECTIONS, METRIC_GAUGE, "herald_gateway_ws_takeover_connections",                                 \
+      "Connections now that agreed on permessage-deflate with context takeover.", NULL, NULL)                          \
+    X(WS_TAKEOVER_BYTES, METRIC_GAUGE, "herald_gateway_ws_takeover_bytes",                                             \
+      "Memory of their windows now, of ws.takeover_memory.", NULL, NULL)                                               \
+    X(WS_TAKEOVER_DENIED, METRIC_COUNTER, "herald_gateway_ws_takeover_denied_total",                                   \
+      "Connections that got no context takeover because ws.takeover_memory was spent.", NULL, NULL)                    \
     X(WS_QUEUED_BYTES, METRIC_GAUGE, "herald_gateway_ws_queued_bytes",                                                 \
       "Waiting for slow clients now, each frame counting 64 bytes more than its length.", NULL, NULL)                  \
     X(WS_CONN_BYTES, METRIC_GAUGE, "herald_gateway_connection_memory_bytes",                                           \
