@@ -257,6 +257,8 @@ $(O)/herald-count-router: $(O)/bench/instructions/router_count.o $(O)/bench/inst
     $(count_SRCS:%.c=$(O)/%.o) $(O)/common/loop_fake.o $(call daemon_objs,router) $(O)/libherald.a
 $(O)/herald-count-gateway: $(O)/bench/instructions/gateway_count.o $(count_SRCS:%.c=$(O)/%.o) $(O)/common/loop_fake.o \
     $(call daemon_objs,gateway) $(O)/libherald.a
+# a change that they would not survive is seen at once
+check: | $(COUNT_PROGRAMS)
 $(COUNT_PROGRAMS):
 	$(call SAY,LD)
 	$(CC) $(LDFLAGS) -o $@ $(filter %.o %.a, $^) $(LIBS)

@@ -51,7 +51,6 @@ static struct {
     struct returns *returns;
     struct upstream *upstream;
     struct box_fates *box_fates;
-    struct canary *canary;
     struct sessions *sessions;
     struct conns *conns;
     int listener;
@@ -87,7 +86,7 @@ static void on_letter(void *arg, const char *user, const char *device, const str
 static void load_settings(void)
 {
     static const struct option *const tables[] = {daemon_options, gateway_options, NULL};
-    static const char *const set[] = {"auth.secret=" JWT_DEV_SECRET, "canary.enabled=false"};
+    static const char *const set[] = {"auth.secret=" JWT_DEV_SECRET};
     const struct option_set options = {.tables = tables, .settings = &g.settings, .program = "count", .summary = ""};
     CHECK(option_load(&options, NULL, NULL, set, sizeof(set) / sizeof(set[0]), stderr) == ERR_OK);
 }
@@ -115,8 +114,7 @@ static void make_sessions(void)
                                                        .instance = INSTANCE,
                                                        .generation = GENERATION,
                                                        .events = &events});
-    g.canary = canary_new(g.loop, g.redis, g.peers, &s->canary, INSTANCE, GENERATION);
-    inbox_start(g.inbox, g.peers, g.returns, g.upstream, g.box_fates, g.sessions, g.canary);
+    inbox_start(g.inbox, g.peers, g.returns, g.upstream, g.box_fates, g.sessions);
     g.conns = conns_new(g.loop, &s->conn, &sessions_conn_events, g.sessions);
 }
 
