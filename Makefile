@@ -12,6 +12,7 @@
 #   make chaos SEED=n FAULTS=n   seeded faults against a real cluster, judged by a ledger (tests/chaos/README.md); chaos-long: 1000
 #   make instructions   what a message costs in instructions, compared with bench/instructions.json; update-instructions
 #   make bench-peers    Herald beside Nchan, Node, Netty and Centrifugo, the same clients and messages
+#   make bench-slow     one client in ten does not read for 30 s: what the others notice
 #   make bench bench-million docs install clean
 
 VARIANT ?= release
@@ -239,6 +240,13 @@ bench-million:
 	@deploy/deps test
 	@$(MAKE) --no-print-directory -j2 programs $(BENCH_PROGRAMS)
 	@bench/million.py --connections $(CONNECTIONS) $(MILLION)
+
+# One client in ten does not read for 30 s: four minutes. SLOW="--rounds 1 --connections 2000": see --help
+bench-slow:
+	@deploy/deps test
+	@$(MAKE) --no-print-directory -j2 programs $(O)/herald-load
+	@bench/slow_clients.py $(SLOW)
+.PHONY: bench-slow
 
 # Herald and others side by side, 25 minutes; --docs writes docs/benchmarks.md. PEERS="--rounds 3 --only herald,node": a round is 200 s,
 # the first two (--idle-rounds) 180 s longer
