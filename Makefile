@@ -48,7 +48,7 @@ router_SRCS += $(addprefix router/source/, source.c partition.c tracker.c tenure
 router_SRCS += $(addprefix router/outcome/, outcome.c audit.c audit_report.c)
 router_SRCS += $(addprefix router/route/, resolver.c lookup.c tracking.c route.c)
 router_SRCS += $(addprefix router/flow/, flow.c inflight.c ledger.c dedup.c each.c collapse.c)
-router_SRCS += $(addprefix router/link/, lanes.c lane.c lane_queue.c envelope.c pokes.c results.c upstream.c)
+router_SRCS += $(addprefix router/link/, lanes.c lane.c lane_queue.c envelope.c pokes.c results.c upstream.c unread.c)
 router_SRCS += $(addprefix router/box/, mailbox.c durability.c spill.c handover.c offline.c)
 router_SRCS += $(addprefix router/dispatch/, dispatch.c dispatch_gauges.c fanout.c fate.c attempt.c volatile.c \
     durable.c verdict.c)

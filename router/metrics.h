@@ -46,6 +46,8 @@
       NULL, NULL)                                                                                                      \
     X(LANE_WAITED, METRIC_COUNTER, "herald_router_lane_waited_total", "Deliveries that had to wait for their lane.",   \
       NULL, NULL)                                                                                                      \
+    X(LANE_UNREAD, METRIC_GAUGE, "herald_router_lane_unread_bytes",                                                    \
+      "Bytes sent to gateways that they had not taken when they last said so.", NULL, NULL)                            \
     X(LANES_SILENT, METRIC_COUNTER, "herald_router_lanes_silent_total",                                                \
       "Times that a lane with deliveries under way was silent for too long, and they went elsewhere.", NULL, NULL)     \
     X(LANE_ENVELOPES, METRIC_COUNTER, "herald_router_lane_envelopes_total", "Envelopes sent to gateways.", NULL, NULL) \

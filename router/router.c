@@ -302,6 +302,7 @@ static void make_dispatch(struct router *router)
                   .endpoint = router->endpoint,
                   .messages_max = s->lane_messages,
                   .bytes_max = s->lane_bytes,
+                  .unread_max = s->lane_unread,
                   .envelope_max = s->link_envelope_max,
                   .silence_ms = s->lane_silence_ms,
                   .hwm = s->link_hwm,

@@ -53,15 +53,15 @@ static struct {
     int laters; /* outcomes of what had been stored */
     char later_id[FAKE_NAME], later_user[FAKE_NAME];
     int fulls, rooms;
-    uint64_t generation[GATEWAYS];
+    uint64_t generation[GATEWAYS], hello_us[GATEWAYS]; /* of the last hello */
     void (*on_arrival)(int gateway, const struct arrival *arrival, bool is_durable);
     void (*on_poke)(int gateway, const char *user);
     void (*on_outcome)(const struct outcome *outcome);
 } t;
 
 /* For the next setup(). */
-static int world_lane_messages, world_lane_waiting, world_silence_ms, world_records; /* 0: the usual */
-static struct dedup_settings world_dedup;                                            /* off at first */
+static int world_lane_messages, world_lane_waiting, world_silence_ms, world_records, world_unread; /* 0: the usual */
+static struct dedup_settings world_dedup;                                                          /* off at first */
 static int world_box_max, world_box_policy, world_outcomes_max;
 
 /* --- the gateways' side of the bus --- */
@@ -139,6 +139,8 @@ enum err bus_push_send(struct bus_push *push, void *bytes, size_t len)
     }
     for (size_t i = 0; i < envelope->n_deliveries; i++)
         take_delivery(g, envelope->deliveries[i]);
+    if (envelope->hello)
+        t.hello_us[g] = envelope->hello->sent_us;
     herald__v1__envelope__free_unpacked(envelope, NULL);
     free(bytes);
     return ERR_OK;
@@ -242,6 +244,7 @@ static int setup(void **state)
                   .waiting_max = world_lane_waiting,
                   .weights = {{16, 4, 1}},
                   .bytes_max = 1 << 20,
+                  .unread_max = world_unread ? world_unread : 1 << 30,
                   .envelope_max = 2000,
                   .silence_ms = world_silence_ms ? world_silence_ms : 1 << 30,
                   .hwm = 100},

@@ -26,7 +26,7 @@ struct router_settings {
     int dedup_when_away;
     char *link_listen, *link_advertise;
     int64_t link_hwm, link_envelope_max, link_receive_max;
-    int64_t lane_messages, lane_bytes, lane_silence_ms, lane_waiting;
+    int64_t lane_messages, lane_bytes, lane_unread, lane_silence_ms, lane_waiting;
     struct priority_weights lane_weights;
     int64_t box_count, box_bytes, box_ttl_ms;
     int box_policy;

@@ -115,6 +115,86 @@ static void test_a_stuck_gateway_does_not_fill_the_window(void **state)
     assert_int_equal(t.kinds[178], OUTCOME_DROPPED); /* counted, as everything */
 }
 
+static int setup_unread(void **state)
+{
+    world_unread = 1000;
+    world_records = 1000;
+    world_lane_waiting = 500;
+    return setup(state);
+}
+
+static int teardown_unread(void **state)
+{
+    world_unread = world_records = world_lane_waiting = 0;
+    return teardown(state);
+}
+
+/* The gateway gets to the last hello that was sent to it. */
+static void echo_hello(int gateway)
+{
+    Herald__V1__Hello hello = HERALD__V1__HELLO__INIT;
+    struct lanes *lanes = dispatch_lanes(t.d);
+    hello.echo_us = t.hello_us[gateway];
+    lanes_heard(lanes, lanes_number(lanes, gateway_name(gateway), 3), t.generation[gateway], &hello);
+    settle_all();
+}
+
+static void answer_from(int gateway, int *answered)
+{
+    while (*answered < t.arrived[gateway])
+        answer(gateway, &t.inbox[gateway][(*answered)++], HERALD__V1__RESULT_KIND__RESULT_WRITTEN);
+    settle_all();
+}
+
+/* Answered or given up: that it was sent and is still on its way is what fills memory. */
+static void test_what_a_gateway_does_not_take_is_bounded(void **state)
+{
+    enum { SENT = 100 };
+    int answered = 0, rounds = 0;
+    (void)state;
+    connect_user(1, 0);
+    for (int i = 0; i < SENT; i++) {
+        push(1, ",\"class\":\"volatile\"");
+        settle_all();
+        answer_from(0, &answered);
+    }
+    assert_in_range(answered, 5, 40);
+    assert_int_equal(lanes_waiting(dispatch_lanes(t.d)), SENT - answered);
+    assert_in_range(lanes_unread(dispatch_lanes(t.d)), 1000, 1400);
+    for (; answered < SENT && rounds < SENT; rounds++) {
+        echo_hello(0);
+        answer_from(0, &answered);
+    }
+    assert_int_equal(answered, SENT);
+    assert_true(rounds > 1);
+    assert_int_equal(lanes_waiting(dispatch_lanes(t.d)), 0);
+}
+
+/* What was under way on a connection that broke is lost: it does not count on the next. */
+static void test_a_new_connection_begins_with_nothing_unread(void **state)
+{
+    enum { LAST = GATEWAYS - 1 };
+    int answered = 0;
+    (void)state;
+    connect_user(1, LAST);
+    for (int i = 0; i < 40; i++) {
+        push(1, ",\"class\":\"volatile\"");
+        settle_all();
+        answer_from(LAST, &answered);
+    }
+    assert_true(lanes_waiting(dispatch_lanes(t.d)) > 0);
+    uint64_t old_us = t.hello_us[LAST];
+    last_push->on_event(last_push->arg, BUS_DISCONNECTED);
+    last_push->on_event(last_push->arg, BUS_CONNECTED);
+    int before = t.arrived[LAST];
+    settle_all();
+    assert_true(t.arrived[LAST] > before);
+    uint64_t unread = lanes_unread(dispatch_lanes(t.d));
+    t.hello_us[LAST] = old_us; /* an answer that comes late */
+    echo_hello(LAST);
+    assert_true(lanes_unread(dispatch_lanes(t.d)) >= unread);
+}
+
 int main(void)
 {
     metric_setup(router_metrics, 1);
@@ -123,6 +203,9 @@ int main(void)
         TEST(test_what_a_silent_gateway_has_is_stored),
         TEST(test_the_other_gateway_goes_on_with_the_same_user),
         TEST(test_a_stuck_gateway_does_not_fill_the_window),
+        cmocka_unit_test_setup_teardown(test_what_a_gateway_does_not_take_is_bounded, setup_unread, teardown_unread),
+        cmocka_unit_test_setup_teardown(test_a_new_connection_begins_with_nothing_unread, setup_unread,
+                                        teardown_unread),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -27,6 +27,7 @@ void dispatch_show(const struct dispatch *d)
     metric_set(METRIC_DEDUP_WAITING, gauges.claims);
     metric_set(METRIC_LANES, lanes_live(d->lanes));
     metric_set(METRIC_LANE_WAITING, lanes_waiting(d->lanes));
+    metric_set(METRIC_LANE_UNREAD, (int64_t)lanes_unread(d->lanes));
     metric_set(METRIC_LANE_MESSAGES, lanes_messages(d->lanes));
     metric_set(METRIC_LOOKUPS_OPEN, resolver_lookups(d->resolver));
     metric_set(METRIC_ROUTES_CACHED, resolver_cached(d->resolver));

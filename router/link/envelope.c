@@ -68,11 +68,11 @@ void envelope_pack(struct envelope *envelope)
     envelope->target_count = 0;
 }
 
-void envelope_put_hello(struct envelope *envelope, const char *endpoint)
+void envelope_put_hello(struct envelope *envelope, const char *endpoint, uint64_t now_us)
 {
     Herald__V1__Hello hello = HERALD__V1__HELLO__INIT;
     hello.endpoint = (char *)(uintptr_t)endpoint;
-    hello.sent_us = clock_wall_us();
+    hello.sent_us = now_us;
     hello.answers_fates = true;
     envelope_pack(envelope);
     link_put_hello(&envelope->out, &hello);

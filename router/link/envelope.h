@@ -31,7 +31,8 @@ bool envelope_continues(const struct envelope *envelope, const struct record *re
 void envelope_add(struct envelope *envelope, const struct record *record, const struct lane_target *to,
                   const struct slot *slot);
 void envelope_pack(struct envelope *envelope);
-void envelope_put_hello(struct envelope *envelope, const char *endpoint);
+/* now_us: of the wall clock; the gateway echoes it. */
+void envelope_put_hello(struct envelope *envelope, const char *endpoint, uint64_t now_us);
 void envelope_put_poke(struct envelope *envelope, struct push_str user, struct push_str device);
 void envelope_put_withdrawal(struct envelope *envelope, struct push_str user, struct push_str id);
 void envelope_put_upstream_result(struct envelope *envelope, uint64_t request, uint32_t code);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "common/check.h"
+#include "common/clock.h"
 #include "common/log.h"
 #include "common/metric.h"
 #include "router/metrics.h"
@@ -48,6 +49,8 @@ void lane_flush(struct lane *lane)
         free(bytes); /* a test's lane */
     else if (bus_push_send(lane->push, bytes, len))
         is_lost = true;
+    else
+        unread_sent(&lane->unread, len);
     if (is_lost) {
         lane->is_full = true;
         metric_add(METRIC_LANE_ENVELOPES_LOST, 1);
@@ -55,13 +58,17 @@ void lane_flush(struct lane *lane)
         loop_defer(lane->turn->loop, &lane->turn->task);
     }
     settle_queued(lane, is_lost);
+    if (unread_wants_mark(&lane->unread, (uint64_t)lane->settings->unread_max))
+        lane_put_hello(lane);
 }
 
 /* --- small pieces --- */
 
 void lane_put_hello(struct lane *lane)
 {
-    envelope_put_hello(&lane->envelope, lane->settings->endpoint);
+    uint64_t now_us = clock_wall_us();
+    unread_mark(&lane->unread, now_us);
+    envelope_put_hello(&lane->envelope, lane->settings->endpoint, now_us);
     lane_mark_dirty(lane);
 }
 
@@ -105,6 +112,7 @@ static void on_event(void *arg, enum bus_event event)
         return;
     }
     lane->is_full = false;
+    lane->unread = (struct unread){0}; /* what was under way on another connection is lost */
     lane_put_hello(lane);
     lane_put_waiting_pokes(lane);
 }
@@ -151,6 +159,7 @@ enum err lane_open(struct lane *lane, struct bus *bus, uint64_t generation, cons
     lane->generation = generation;
     lane->is_live = true;
     lane->is_full = false;
+    lane->unread = (struct unread){0};
     lane->is_connected = !bus; /* a test's lane has nothing to connect */
     lane->heard_ms = loop_now_ms(lane->turn->loop);
     envelope_open(&lane->envelope, settings->router, settings->generation, lane->name, generation);

@@ -9,6 +9,7 @@
 #include "router/link/lane_queue.h"
 #include "router/link/lanes.h"
 #include "router/link/pokes.h"
+#include "router/link/unread.h"
 
 /* What a loop turn gathers from all lanes. */
 struct lane_turn {
@@ -35,6 +36,7 @@ struct lane {
     struct list slots;         /* in the order of sending */
     uint32_t messages, queued; /* slots; those not yet handed to ZeroMQ, which are the last ones */
     uint64_t bytes;
+    struct unread unread;
     struct lane_queue queue; /* waits until there is room */
     struct pokes pokes;
 };
@@ -57,7 +59,8 @@ static inline bool lane_is_reachable(const struct lane *lane, uint64_t generatio
 static inline bool lane_has_room(const struct lane *lane)
 {
     return !lane->is_full && lane->messages < (uint64_t)lane->settings->messages_max &&
-           lane->bytes < (uint64_t)lane->settings->bytes_max;
+           lane->bytes < (uint64_t)lane->settings->bytes_max &&
+           unread_bytes(&lane->unread) < (uint64_t)lane->settings->unread_max;
 }
 
 /* Something was put into the envelope: it leaves at the end of the turn. */

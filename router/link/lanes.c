@@ -249,6 +249,8 @@ void lanes_heard(struct lanes *lanes, uint32_t number, uint64_t generation, cons
         return;
     lane->heard_ms = loop_now_ms(lanes->turn.loop);
     uint64_t now_us = hello ? clock_wall_us() : 0;
+    if (hello && unread_echoed(&lane->unread, hello->echo_us) && lane_queue_count(&lane->queue) > 0)
+        loop_defer(lanes->turn.loop, &lanes->turn.task);
     if (hello && hello->echo_us > 0 && hello->echo_us <= now_us)
         metric_observe(METRIC_LANE_ROUND_TRIP, now_us - hello->echo_us);
 }
@@ -334,6 +336,14 @@ bool lanes_next(const struct lanes *lanes, uint32_t *cursor, uint32_t *number_r,
 uint32_t lanes_waiting(const struct lanes *lanes)
 {
     return lanes->turn.waiting;
+}
+
+uint64_t lanes_unread(const struct lanes *lanes)
+{
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < lanes->count; i++)
+        bytes += lanes->all[i]->is_live ? unread_bytes(&lanes->all[i]->unread) : 0;
+    return bytes;
 }
 
 uint32_t lanes_messages(const struct lanes *lanes)

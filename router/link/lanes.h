@@ -30,6 +30,7 @@ struct lanes_settings {
     const char *endpoint; /* of this router's inbox, for the hello */
     int64_t messages_max; /* under way on one lane */
     int64_t bytes_max;
+    int64_t unread_max;   /* bytes sent that the gateway has not taken */
     int64_t envelope_max; /* bytes; an envelope is sent when it has grown to that */
     int64_t silence_ms;   /* a gateway that was not heard for so long gets no more */
     int64_t hwm;          /* envelopes that ZeroMQ queues */
@@ -102,6 +103,8 @@ void lanes_box_fate_result(struct lanes *lanes, uint32_t number, uint64_t genera
 void lanes_heard(struct lanes *lanes, uint32_t number, uint64_t generation, const Herald__V1__Hello *hello);
 /* For gauges: messages that wait for lanes. */
 uint32_t lanes_waiting(const struct lanes *lanes);
+/* For gauges: bytes that gateways have not taken. */
+uint64_t lanes_unread(const struct lanes *lanes);
 /* For gauges: messages under way on all lanes. */
 uint32_t lanes_messages(const struct lanes *lanes);
 
