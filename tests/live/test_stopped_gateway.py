@@ -17,7 +17,7 @@ ACK_WAIT = 60
 def own(tmp_path_factory):
     world = World(tmp_path_factory.mktemp("stopped"), gateways=2, workers=2, routers=1, assignments={
         "router.ack_wait": f"{ACK_WAIT}s", "router.result_wait": f"{ACK_WAIT}s", "router.window_records": "1000",
-        "lane.silence": "2s"})
+        "lane.silence": "2s", "router.shutdown": "1s"})
     yield world
     world.down()
 
