@@ -28,7 +28,15 @@ def redis_answers(host, port):
         return False
 
 
-class Redis:
+class Backend:
+    process = None  # None: it runs already, and is only looked at
+
+    @property
+    def processes(self):
+        return [self.process] if self.process else []
+
+
+class Redis(Backend):
     """A redis-server of its own, keeping its data (AOF, fsync every second) in the cluster's folder."""
 
     def __init__(self, folder, port, detached=False):
@@ -47,7 +55,7 @@ class Redis:
         self.process.wait_ready(lambda: redis_answers(host, port), 20)
 
 
-class DevBroker:
+class DevBroker(Backend):
     """herald-devbroker: speaks the Kafka protocol, keeps a few MB per partition in memory, nothing on disk."""
 
     def __init__(self, folder, programs, partitions, topics, detached=False):
@@ -89,14 +97,15 @@ log.cleaner.dedupe.buffer.size=16777216
 """
 
 
-class Kafka:
+class Kafka(Backend):
     """Apache Kafka (KRaft, broker and controller in one JVM) from the jars that `make deps` puts into build/kafka."""
 
-    more_properties = ""
+    more_properties, cluster_id = "", None  # of its own, unless one is given
 
     def __init__(self, folder, port, partitions, detached=False, jars=os.path.join(ROOT, "build", "kafka", "libs")):
         self.port, self.address = port, f"127.0.0.1:{port}"
         self.folder, self.jars, self.partitions = folder, jars, partitions
+        os.makedirs(folder, exist_ok=True)
         self.properties = os.path.join(folder, "kafka.properties")
         self.process = Process("kafka", self.java("-Xmx1g", "-Xms256m", "kafka.Kafka", self.properties),
                                os.path.join(folder, "kafka.log"), detached=detached)
@@ -113,23 +122,27 @@ class Kafka:
                                               partitions=self.partitions) + self.more_properties)
         if os.path.exists(os.path.join(data, "meta.properties")):
             return
-        done = subprocess.run(self.java("kafka.tools.StorageTool", "format", f"--cluster-id={_cluster_id()}",
+        done = subprocess.run(self.java("kafka.tools.StorageTool", "format", f"--cluster-id={self.cluster_id or new_cluster_id()}",
                                         "-c", self.properties), capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise StartError(f"kafka: formatting {data} failed: {done.stderr.strip() or done.stdout.strip()}")
 
     def start(self):
+        self.begin()
+        self.wait()
+
+    def begin(self):
         if connects("127.0.0.1", self.port):
             raise StartError(f"kafka: port {self.port} is already in use")
         self.format()
         self.process.start()
+
+    def wait(self):
         self.process.wait_ready(lambda: connects("127.0.0.1", self.port), 60)
 
 
-class Elsewhere:
+class Elsewhere(Backend):
     """A Redis or Kafka that runs already; only looked at."""
-
-    process = None
 
     def __init__(self, name, address):
         self.name, self.address = name, address
@@ -141,7 +154,7 @@ class Elsewhere:
         wait_until(lambda: connects(host, port), f"{self.name} at {self.address}", 10)
 
 
-def _cluster_id():
+def new_cluster_id():
     """A random id as Kafka writes them: base64url, so that one in 64 begins with a dash (and must not stand alone as an argument)."""
     import base64
     return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")

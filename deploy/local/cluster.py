@@ -136,8 +136,7 @@ class Cluster:
         return self
 
     def processes(self):
-        embedded = [b.process for b in (self.redis, self.broker) if b.process is not None]
-        return embedded + [d.process for d in self.daemons]
+        return self.redis.processes + self.broker.processes + [d.process for d in self.daemons]
 
     def down(self):
         """Daemons first, politely and together, then what they stand on."""
@@ -147,9 +146,8 @@ class Cluster:
                 daemon.process.signal(15)
             for daemon in daemons:
                 daemon.process.stop()
-        for backend in (self.broker, self.redis):
-            if backend.process is not None:
-                backend.process.stop()
+        for process in self.broker.processes + self.redis.processes:
+            process.stop()
 
     def token(self, user, device=None):
         argv = self._token_argv(user) + (["--device", device] if device else [])

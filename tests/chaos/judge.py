@@ -36,9 +36,9 @@ def possible_readings(ledger, record, outcomes):
 
 
 def judge_overtaken(ledger, m):
-    """It gave way to a newer one, and was read again: then it may come late (docs/delivery.md)."""
-    is_collapsed = any((o["outcome"], o.get("reason")) == ("dropped", "collapsed") for o in m.outcomes)
-    if is_collapsed and possible_readings(ledger, m.records[0], m.outcomes) > 1:
+    """It gave way to a newer one, and was read again: then it may come late (docs/delivery.md). Whoever read it first may have
+    been killed before it could say so: then only the newer one is the witness."""
+    if ledger.is_superseded(m) and possible_readings(ledger, m.records[0], m.outcomes) > 1:
         ledger.counts["collapsed, read again and seen late"] += 1
     else:
         ledger.violate("order", f"{m.overtaken}: {m}", m.user)

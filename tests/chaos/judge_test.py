@@ -226,9 +226,10 @@ def test_each_read_again_after_devices_were_forgotten(story):
     assert story.verdict() == []
 
 
-def collapsed_and_seen_late(story):
-    older, newer = story.message(1, "collapse", collapse="a"), story.message(2, "collapse", collapse="a")
-    story.outcome(older, "dropped", "collapsed")
+def collapsed_and_seen_late(story, is_told=True, key_of_the_newer="a"):
+    older, newer = story.message(1, "collapse", collapse="a"), story.message(2, "collapse", collapse=key_of_the_newer)
+    if is_told:
+        story.outcome(older, "dropped", "collapsed")
     story.well(newer)
     story.well(older)
 
@@ -239,6 +240,15 @@ def test_collapsed_and_read_again_may_come_late(story):
     generation(story, time.time())
     collapsed_and_seen_late(story)
     assert story.verdict() == []
+
+
+@pytest.mark.parametrize("key, verdict", (("a", []), ("b", ["order"])))
+def test_collapsed_by_a_router_that_died_before_it_could_say_so(story, key, verdict):
+    generation(story, time.time() - 100)
+    committed(story, 1)
+    generation(story, time.time())
+    collapsed_and_seen_late(story, False, key)
+    assert story.verdict() == verdict
 
 
 def test_collapsed_and_not_read_again(story):

@@ -28,6 +28,7 @@ def arguments():
     parser.add_argument("--overlap", type=int, default=3, help="at most so many faults at a time")
     parser.add_argument("--alone", type=float, default=0.4, help="share of the faults' groups that are one fault alone")
     parser.add_argument("--only", default="", help="kinds of faults, as `kill worker,reconnect storm`")
+    parser.add_argument("--brokers", type=int, default=1, choices=(1, 3), help="of Kafka")
     parser.add_argument("--dir", help="logs and data; kept (default: a temporary folder, kept only after a violation)")
     parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE")
     parser.add_argument("--keep-going", action="store_true", help="after a violation, too")
@@ -37,7 +38,7 @@ def arguments():
     args = parser.parse_args()
     names = [name for name in args.only.split(",") if name]
     args.has_network = not args.no_network and network.enter()
-    args.kinds = [k for k in schedule.kinds(args.has_network, network.can_mount()) if not names or schedule.name_of(k) in names]
+    args.kinds = [k for k in schedule.kinds(args.has_network, network.can_mount(), args.brokers) if not names or schedule.name_of(k) in names]
     return args
 
 

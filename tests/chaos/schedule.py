@@ -2,15 +2,17 @@
 
 import random
 
+import brokers
 import faults
 import redis_faults
 
 FAMILIES = ("cut", "clock", "disk full")
 
 
-def kinds(has_network, has_disk):
-    return (faults.KINDS + redis_faults.KINDS + faults.CLOCK_KINDS + (faults.NETWORK_KINDS if has_network else ()) +
-            (redis_faults.DISK_KINDS if has_disk else ()))
+def kinds(has_network, has_disk, broker_count=1):
+    found = faults.KINDS + redis_faults.KINDS + faults.CLOCK_KINDS + (faults.NETWORK_KINDS if has_network else ()) + \
+        (redis_faults.DISK_KINDS if has_disk else ())
+    return tuple(brokers.INSTEAD_OF.get(kind, kind) for kind in found) if broker_count > 1 else found
 
 
 def name_of(kind):

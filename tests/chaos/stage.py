@@ -9,6 +9,7 @@ import signal
 import threading
 import time
 
+from brokers import Brokers
 from cluster import Cluster, _is_free, PORTS
 from clocks import Clocks
 from network import Network
@@ -36,7 +37,7 @@ def port_offset(seed):
     rng = random.Random(f"{seed} {os.getpid()}")
     for _ in range(1000):
         offset = rng.randrange(1000, 20000)
-        if all(_is_free(port + offset + i) for port in PORTS.values() for i in range(3)):
+        if all(_is_free(port + offset + i) for port in PORTS.values() for i in range(6)):
             return offset
     raise StartError("no free ports")
 
@@ -50,6 +51,9 @@ class PreparedCluster(Cluster):
 
     prepare = None
 
+    def _broker(self, where):
+        return Brokers(self.folder, self.ports["kafka"], self.partitions) if where == "three" else super()._broker(where)
+
     def add(self, kind):
         daemon, known = super().add(kind)
         self.prepare(daemon.name, daemon.process)
@@ -57,26 +61,29 @@ class PreparedCluster(Cluster):
 
 
 class Stage:
-    def __init__(self, folder, ledger, seed, settings=None, has_network=False, appendfsync="always"):
+    def __init__(self, folder, ledger, seed, settings=None, has_network=False, appendfsync="always",
+                 has_three_brokers=False):
         self.ledger, self.folder = ledger, folder
-        self.cluster = PreparedCluster(folder, gateways=2, workers=2, routers=2, registries=2, broker="kafka",
-                               assignments=dict(SETTINGS, **(settings or {})), port_offset=port_offset(seed))
+        self.cluster = PreparedCluster(folder, gateways=2, workers=2, routers=2, registries=2,
+                                       broker="three" if has_three_brokers else "kafka",
+                                       assignments=dict(SETTINGS, **(settings or {})), port_offset=port_offset(seed))
         argv = self.cluster.redis.process.argv
         argv[argv.index("--appendfsync") + 1] = appendfsync
         self.store = Store(self)
-        self.cluster.broker.process.argv[1:1] = JVM
-        self.cluster.broker.more_properties = KAFKA_PROPERTIES
+        for node in self.brokers():
+            node.process.argv[1:1] = JVM
+            node.more_properties += KAFKA_PROPERTIES
         self.network = Network(self) if has_network else None
         self.clocks = Clocks(self.cluster.folder)
         self.cluster.prepare = self._prepare
-        for name in ("redis", "kafka"):
-            self._prepare(name, self.processes()[name])
+        for process in self.cluster.redis.processes + self.cluster.broker.processes:
+            self._prepare(process.name, process)
         self.held, self.ordered, self.ended, self.lock, self.stopping = set(), set(), set(), threading.Lock(), threading.Event()
         self.exits, self.started, self.errands = [], {}, collections.deque()
         self.supervisor = threading.Thread(target=self._supervise, daemon=True)
 
     def _prepare(self, name, process):
-        if name != "kafka":  # the broker's clock is its machine's; only ours and Redis' are tried
+        if not name.startswith("kafka"):  # the broker's clock is its machine's; only ours and Redis' are tried
             self.clocks.give(name, process)
         if self.network:
             self.network.give_group(name, process)
@@ -94,10 +101,11 @@ class Stage:
 
     # --- processes ---
 
+    def brokers(self):
+        return getattr(self.cluster.broker, "nodes", [self.cluster.broker])
+
     def processes(self):
-        found = {d.name: d.process for d in self.cluster.daemons}
-        found["redis"], found["kafka"] = self.cluster.redis.process, self.cluster.broker.process
-        return found
+        return {process.name: process for process in self.cluster.processes()}
 
     def gateway_addresses(self):
         return [("127.0.0.1", int(d.settings["ws.listen"].rpartition(":")[2])) for d in self.cluster.of("gateway")]

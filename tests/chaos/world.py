@@ -24,7 +24,7 @@ class World:
     def __init__(self, folder, args):
         self.ledger = Ledger()
         self.stage = Stage(folder, self.ledger, args.seed, dict(pair.split("=", 1) for pair in args.set),
-                           args.has_network)
+                           args.has_network, has_three_brokers=args.brokers == 3)
         self.devices = {f"u{i:02d}": ("d1", "d2") if i % 5 == 4 else ("d1",) for i in range(args.users)}
         self.users = list(self.devices)
         self.fleet = Fleet(self.ledger, args.seed)
