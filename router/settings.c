@@ -47,7 +47,7 @@ const struct option router_options[] = {
     {"lane", "messages", OPTION_INT, AT(lane_messages), "100000", 10, 10000000, NULL,
      "deliveries to one gateway instance without a result; beyond: to the mailbox, or dropped"},
     {"lane", "bytes", OPTION_SIZE, AT(lane_bytes), "256MiB", 65536, 17179869184, NULL, "the same in bytes of content"},
-    {"lane", "unread", OPTION_SIZE, AT(lane_unread), "64MiB", 65536, 17179869184, NULL,
+    {"lane", "unread", OPTION_SIZE, AT(lane_unread), "16MiB", 65536, 17179869184, NULL,
      "bytes sent to one gateway instance that it has not taken; beyond, deliveries wait (lane.waiting)"},
     {"lane", "waiting", OPTION_INT, AT(lane_waiting), "10000", 0, 1000000, NULL,
      "deliveries that wait, by priority, while a lane is at these bounds; beyond: to the mailbox, or dropped"},
