@@ -7,6 +7,7 @@
 
 #include "check.h"
 #include "decimal.h"
+#include "json_plain.h"
 #include "utf8.h"
 
 enum { FIRST_SIZE = 128 };
@@ -34,17 +35,20 @@ void buf_clear(struct buf *buf)
         buf->bytes[0] = '\0';
 }
 
-char *buf_reserve(struct buf *buf, size_t more)
+static __attribute__((noinline)) void grow(struct buf *buf, size_t more)
 {
     CHECK(more < SIZE_MAX / 4 && buf->len < SIZE_MAX / 4);
-    size_t need = buf->len + more + 1;
-    if (need > buf->size) {
-        size_t size = buf->size ? buf->size : FIRST_SIZE;
-        while (size < need)
-            size *= 2;
-        buf->bytes = xrealloc(buf->size ? buf->bytes : NULL, size);
-        buf->size = size;
-    }
+    size_t need = buf->len + more + 1, size = buf->size ? buf->size : FIRST_SIZE;
+    while (size < need)
+        size *= 2;
+    buf->bytes = xrealloc(buf->size ? buf->bytes : NULL, size);
+    buf->size = size;
+}
+
+char *buf_reserve(struct buf *buf, size_t more)
+{
+    if (buf->size - buf->len <= more) /* len is below size, or both are 0 */
+        grow(buf, more);
     return buf->bytes + buf->len;
 }
 
@@ -55,11 +59,6 @@ void buf_add(struct buf *buf, const void *bytes, size_t len)
         memcpy(to, bytes, len);
     buf->len += len;
     buf->bytes[buf->len] = '\0';
-}
-
-void buf_add_str(struct buf *buf, const char *s)
-{
-    buf_add(buf, s, strlen(s));
 }
 
 void buf_add_char(struct buf *buf, char c)
@@ -113,9 +112,9 @@ void buf_add_json_str(struct buf *buf, const char *s, size_t len)
 {
     buf_add_char(buf, '"');
     size_t done = 0, i = 0;
-    while (i < len) {
+    while ((i = (size_t)(json_skip_plain(s + i, s + len) - s)) < len) {
         unsigned char c = (unsigned char)s[i];
-        size_t n = c >= 0x80 ? utf8_char_len(s + i, len - i) : c >= 0x20 && c != '"' && c != '\\';
+        size_t n = c >= 0x80 ? utf8_char_len(s + i, len - i) : 0;
         if (n) {
             i += n;
             continue;

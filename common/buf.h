@@ -5,6 +5,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 struct buf {
     char *bytes;
@@ -17,7 +18,11 @@ void buf_clear(struct buf *buf);
 /* Room for at least `more` bytes behind len; returns where to write them (then raise len). */
 char *buf_reserve(struct buf *buf, size_t more);
 void buf_add(struct buf *buf, const void *bytes, size_t len);
-void buf_add_str(struct buf *buf, const char *s);
+/* Inline: of a literal the compiler knows the length. */
+static inline void buf_add_str(struct buf *buf, const char *s)
+{
+    buf_add(buf, s, strlen(s));
+}
 void buf_add_char(struct buf *buf, char c);
 void buf_add_uint(struct buf *buf, uint64_t value);
 void buf_add_int(struct buf *buf, int64_t value);

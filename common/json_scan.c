@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "json_plain.h"
 #include "utf8.h"
 
 struct scan {
@@ -24,13 +25,19 @@ static bool fail(struct scan *scan, const char *why)
     return false;
 }
 
-static void skip_space(struct scan *scan)
+static void skip_more_space(struct scan *scan)
 {
     while (scan->at < scan->end && (*scan->at == ' ' || *scan->at == '\n' || *scan->at == '\r' || *scan->at == '\t'))
         scan->at++;
 }
 
-static bool is_next(struct scan *scan, char c)
+static inline void skip_space(struct scan *scan)
+{
+    if (scan->at < scan->end && *scan->at <= ' ') /* mostly there is none */
+        skip_more_space(scan);
+}
+
+static inline bool is_next(struct scan *scan, char c)
 {
     return scan->at < scan->end && *scan->at == c;
 }
@@ -79,39 +86,13 @@ static int32_t escape_point(const char *at, const char *end, size_t *len_r)
     return 0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00);
 }
 
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "odd8() counts from the lowest byte");
-
-/* Eight bytes at once: the high bit of each that is a quote, a backslash, below 0x20 or above 0x7f. Only the lowest
- * that is set can be relied on: a borrow may set those above it. */
-static inline uint64_t odd8(const char *at)
-{
-    const uint64_t ones = 0x0101010101010101, highs = 0x8080808080808080;
-    uint64_t w;
-    memcpy(&w, at, 8);
-    uint64_t quote = w ^ ones * '"', escape = w ^ ones * '\\';
-    return (w | (w - ones * 0x20) | (quote - ones) | (escape - ones)) & highs;
-}
-
-/* The first byte that is not plain text; `end` when all are. */
-static const char *skip_plain(const char *at, const char *end)
-{
-    for (; end - at >= 8; at += 8) {
-        uint64_t odd = odd8(at);
-        if (odd)
-            return at + __builtin_ctzll(odd) / 8;
-    }
-    while (at < end && string_class[(unsigned char)*at] == PLAIN)
-        at++;
-    return at;
-}
-
 /* At the opening quote. */
 static bool scan_string(struct scan *scan, bool *has_escapes_r)
 {
     const char *at = scan->at + 1, *end = scan->end;
     *has_escapes_r = false;
     for (;;) {
-        scan->at = at = skip_plain(at, end);
+        scan->at = at = json_skip_plain(at, end);
         if (at == end)
             return fail(scan, "string does not end");
         size_t len = 0;
@@ -386,9 +367,12 @@ bool json_span_is(const struct json_span *span, const char *text)
     if (span->kind != JSON_STRING)
         return false;
     const char *at = span->at + 1, *end = span->at + span->len - 1;
+    for (; !span->has_escapes && at < end; at++, text++)
+        if (*at != *text) /* a NUL ends only text: there is none in a valid string */
+            return false;
     while (at < end) {
         if (*at != '\\') {
-            if (*at++ != *text++) /* a NUL ends only text: there is none in a valid string */
+            if (*at++ != *text++)
                 return false;
             continue;
         }
