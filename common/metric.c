@@ -14,10 +14,16 @@ const uint64_t metric_latency_bounds[] = {
     100,   200,   300,   500,    750,    1000,   1500,    2000,    3000,    5000,     7500,     10000,    15000, 20000,
     30000, 50000, 75000, 100000, 200000, 500000, 1000000, 2000000, 5000000, 10000000, 30000000, 60000000, 0};
 
+/* Where a metric's words stand in a block. With its kind, so that counting looks at one place only. */
+struct cell {
+    uint32_t first, count;
+    enum metric_kind kind;
+};
+
 /* The one set of metrics of the process. */
 static struct {
     const struct metric *table;
-    size_t *first; /* of each metric: its first word in a block */
+    struct cell *cells; /* of each metric */
     unsigned count, block_count;
     size_t stride; /* words in a block */
     _Atomic uint64_t *shared, *current;
@@ -59,13 +65,13 @@ static void lay_out(const struct metric *table)
     unsigned count = 0;
     while (table[count].name)
         count++;
-    metrics.first = xcalloc(count + 1, sizeof *metrics.first);
+    metrics.cells = xcalloc(count + 1, sizeof *metrics.cells);
     for (unsigned id = 0; id < count; id++) {
         CHECK(table[id].kind != METRIC_HISTOGRAM || (table[id].bounds && !table[id].label));
-        metrics.first[id] = words;
-        words += metric_word_count(&table[id]);
+        size_t own = metric_word_count(&table[id]);
+        metrics.cells[id] = (struct cell){(uint32_t)words, (uint32_t)own, table[id].kind};
+        words += own;
     }
-    metrics.first[count] = words;
     metrics.count = count;
     metrics.stride = (words / WORDS_PER_LINE + 1) * WORDS_PER_LINE;
 }
@@ -75,7 +81,7 @@ void metric_setup(const struct metric *table, unsigned blocks)
     CHECK(blocks > 0);
     if (metrics.shared) /* only tests set up twice */
         munmap(metrics.shared, metrics.block_count * metrics.stride * sizeof *metrics.shared);
-    free(metrics.first);
+    free(metrics.cells);
     lay_out(table);
     size_t size = blocks * metrics.stride * sizeof *metrics.shared;
     void *shared = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -105,7 +111,7 @@ unsigned metric_block_count(void)
 const _Atomic uint64_t *metric_words(unsigned block, unsigned id)
 {
     CHECK(block < metrics.block_count && id < metrics.count);
-    return metrics.shared + block * metrics.stride + metrics.first[id];
+    return metrics.shared + block * metrics.stride + metrics.cells[id].first;
 }
 
 /* A block has one writer, so load and store are enough: no locked instruction per count. */
@@ -119,10 +125,10 @@ static uint64_t load_word(const _Atomic uint64_t *word)
     return atomic_load_explicit(word, memory_order_relaxed);
 }
 
-static _Atomic uint64_t *word_of(_Atomic uint64_t *block, unsigned id, unsigned value)
+static inline _Atomic uint64_t *word_of(_Atomic uint64_t *block, unsigned id, unsigned value)
 {
-    CHECK(id < metrics.count && metrics.first[id] + value < metrics.first[id + 1]);
-    return block + metrics.first[id] + value;
+    CHECK(id < metrics.count && value < metrics.cells[id].count);
+    return block + metrics.cells[id].first + value;
 }
 
 void metric_clear_gauges(unsigned block)
@@ -141,7 +147,7 @@ void metric_clear_gauges(unsigned block)
 void metric_add_labelled(unsigned id, unsigned value, uint64_t n)
 {
     _Atomic uint64_t *word = word_of(metrics.current, id, value);
-    CHECK(metrics.table[id].kind == METRIC_COUNTER);
+    CHECK(metrics.cells[id].kind == METRIC_COUNTER);
     raise_word(word, n);
 }
 
@@ -153,7 +159,7 @@ void metric_add(unsigned id, uint64_t n)
 void metric_set_labelled(unsigned id, unsigned value, int64_t to)
 {
     _Atomic uint64_t *word = word_of(metrics.current, id, value);
-    CHECK(metrics.table[id].kind == METRIC_GAUGE);
+    CHECK(metrics.cells[id].kind == METRIC_GAUGE);
     atomic_store_explicit(word, (uint64_t)to, memory_order_relaxed);
 }
 
@@ -171,7 +177,7 @@ void metric_observe(unsigned id, uint64_t amount)
     while (bounds[bucket] && amount > bounds[bucket])
         bucket++;
     raise_word(words + bucket, 1);
-    raise_word(words + (metrics.first[id + 1] - metrics.first[id] - 1), amount); /* the sum stands last */
+    raise_word(words + metrics.cells[id].count - 1, amount); /* the sum stands last */
 }
 
 static uint64_t read_block(_Atomic uint64_t *block, unsigned id, unsigned value)
