@@ -5,13 +5,6 @@
 #include "common/check.h"
 #include "common/slab.h"
 
-struct out_frame {
-    struct out_frame *next;
-    struct message *message;
-    void *receipt;
-    uint64_t queued_ms;
-};
-
 struct outq_pool {
     struct slab *queues, *frames;
     size_t cost;
@@ -64,10 +57,8 @@ static size_t cost_of(const struct out_frame *frame)
 
 void outq_push(struct outq_pool *pool, struct outq *q, struct message *message, void *receipt, uint64_t now_ms)
 {
-    struct out_frame *frame = slab_get(pool->frames);
-    frame->message = message_ref(message);
-    frame->receipt = receipt;
-    frame->queued_ms = now_ms;
+    struct out_frame *frame = q->own.message ? slab_get(pool->frames) : &q->own;
+    *frame = (struct out_frame){.message = message_ref(message), .receipt = receipt, .queued_ms = now_ms};
     if (q->first)
         q->last->next = frame;
     else
@@ -98,7 +89,8 @@ static void finish(struct outq_pool *pool, struct outq *q, struct out_frame *fra
     pool->cost -= cost_of(frame);
     void *receipt = frame->receipt;
     message_unref(&frame->message);
-    slab_put(pool->frames, frame);
+    if (frame != &q->own)
+        slab_put(pool->frames, frame);
     if (receipt)
         done(q->conn, receipt);
 }

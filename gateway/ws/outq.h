@@ -16,10 +16,17 @@
 #include "common/wheel.h"
 
 struct conn;
-struct out_frame;
 struct outq_pool;
 
 enum { OUTQ_FRAME_COST = 64 }; /* what a frame counts beside its bytes: many tiny ones are bounded too */
+
+/* Of outq.c alone. */
+struct out_frame {
+    struct out_frame *next;
+    struct message *message;
+    void *receipt;
+    uint64_t queued_ms;
+};
 
 /* Exposed for its owner, which keeps it on a list of its own. */
 struct outq {
@@ -27,6 +34,7 @@ struct outq {
     struct wheel_entry late; /* or then, unless something that does not wait comes before */
     struct conn *conn;
     struct out_frame *first, *last;
+    struct out_frame own; /* unless it is used already: most queues never have a second one */
     size_t first_written; /* bytes of the first frame that are gone already */
     size_t cost;          /* of all frames: their bytes and OUTQ_FRAME_COST each */
     bool is_blocked;      /* the kernel took no more: waiting for LOOP_WRITE */
