@@ -45,10 +45,9 @@ static bool is_inside(const char *at, const struct kafka_record *kafka)
 }
 
 /* Copies of key and value, so that librdkafka can have its memory back; the content moves along. */
-static void keep_bytes(struct record *record)
+static void keep_bytes(struct record *record, char *bytes)
 {
     struct kafka_record *kafka = &record->kafka;
-    char *bytes = xmalloc(kafka->len + kafka->key_len + 1);
     memcpy(bytes, kafka->value, kafka->len);
     if (is_inside(record->push.content.at, kafka))
         record->push.content.at = bytes + (record->push.content.at - (const char *)kafka->value);
@@ -88,7 +87,9 @@ struct record *record_new(const struct kafka_record *kafka, const struct push_li
     size_t topic_len = strlen(kafka->topic);
     size_t names_size = 2 * (topic_len + sizeof "/-2147483648/-9223372036854775808");
     size_t id_size = headers.id.value ? PUSH_ID_MAX + 1 : 0;
-    struct record *record = xcalloc(1, sizeof *record + names_size + id_size);
+    /* one piece of memory for all: a second one is 400 instructions, a twentieth of what a record costs */
+    struct record *record = xmalloc(sizeof *record + names_size + id_size + kafka->len + kafka->key_len);
+    memset(record, 0, sizeof *record);
     record->magic = RECORD_MAGIC;
     record->events = events;
     record->refs = 1;
@@ -99,7 +100,7 @@ struct record *record_new(const struct kafka_record *kafka, const struct push_li
     take_id(record, &headers.id, record->names + names_size);
     name(record, topic_len);
     if (*error_r == PUSH_ERROR_NONE)
-        keep_bytes(record);
+        keep_bytes(record, record->names + names_size + id_size);
     record->cost = (uint32_t)(sizeof *record + names_size + kafka->len + kafka->key_len);
     return record;
 }
@@ -121,7 +122,6 @@ static void release(struct record *record)
 {
     kafka_record_free(&record->kafka);
     push_release(&record->push);
-    free(record->bytes);
     record->magic = 0;
     free(record);
 }

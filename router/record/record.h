@@ -51,7 +51,7 @@ struct record {
     struct partition *partition; /* NULL: orphan */
     struct list link;            /* of its partition */
     uint64_t position;           /* tracker_add() */
-    char *bytes;                 /* copies of key and value */
+    char *bytes;                 /* copies of key and value, behind the names; NULL: there are none */
     bool is_letter;
     bool is_waiting; /* for its partition to begin; with a reference */
     struct deadletter_entry letter;
