@@ -286,8 +286,8 @@ static enum err get_data(struct reader *reader, ProtobufCBinaryData *data)
     return ERR_OK;
 }
 
-static enum err get_singular(struct reader *reader, const ProtobufCFieldDescriptor *field, enum wire_type type,
-                             void *member, int depth)
+static inline enum err get_singular(struct reader *reader, const ProtobufCFieldDescriptor *field, enum wire_type type,
+                                    void *member, int depth)
 {
     switch (field->type) {
     case PROTOBUF_C_TYPE_STRING:
