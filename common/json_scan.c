@@ -156,7 +156,17 @@ static bool scan_word(struct scan *scan, const char *word)
     return true;
 }
 
-static bool scan_value(struct scan *scan, struct json_span *span_r, int depth);
+/* Which members are looked for; none below the top, but in one of them. */
+struct wanted {
+    const char *const *names;
+    size_t count;
+    struct json_span *spans;
+    const struct wanted *inner; /* in the value of names[inner_of] */
+    size_t inner_of;
+};
+static const struct wanted nothing = {0};
+
+static bool scan_value(struct scan *scan, struct json_span *span_r, const struct wanted *inside, int depth);
 
 static bool scan_array(struct scan *scan, int depth)
 {
@@ -169,7 +179,7 @@ static bool scan_array(struct scan *scan, int depth)
     }
     for (;;) {
         skip_space(scan);
-        if (!scan_value(scan, &ignored, depth))
+        if (!scan_value(scan, &ignored, &nothing, depth))
             return false;
         skip_space(scan);
         if (is_next(scan, ']')) {
@@ -182,12 +192,20 @@ static bool scan_array(struct scan *scan, int depth)
     }
 }
 
-/* Which members are looked for; none below the top. */
-struct wanted {
-    const char *const *names;
-    size_t count;
-    struct json_span *spans;
-};
+/* wanted->count: it is not looked for. */
+static size_t index_of(const struct wanted *wanted, const struct json_span *name)
+{
+    size_t i = 0;
+    while (i < wanted->count &&
+           !((name->has_escapes || name->at[1] == wanted->names[i][0]) && json_span_is(name, wanted->names[i])))
+        i++;
+    return i;
+}
+
+static void clear(const struct wanted *wanted)
+{
+    memset(wanted->spans, 0, wanted->count * sizeof(*wanted->spans));
+}
 
 static bool scan_member(struct scan *scan, const struct wanted *wanted, int depth)
 {
@@ -202,14 +220,16 @@ static bool scan_member(struct scan *scan, const struct wanted *wanted, int dept
         return fail(scan, "expected : after a member name");
     scan->at++;
     skip_space(scan);
-    if (!scan_value(scan, &value, depth))
+    size_t i = index_of(wanted, &name);
+    const struct wanted *inside = wanted->inner && i == wanted->inner_of ? wanted->inner : &nothing;
+    if (inside->count > 0)
+        clear(inside); /* of a member given twice the last counts */
+    if (!scan_value(scan, &value, inside, depth))
         return false;
-    for (size_t i = 0; i < wanted->count; i++)
-        if ((name.has_escapes || name.at[1] == wanted->names[i][0]) && json_span_is(&name, wanted->names[i])) {
-            value.is_repeated = wanted->spans[i].kind != JSON_NONE;
-            wanted->spans[i] = value;
-            break;
-        }
+    if (i < wanted->count) {
+        value.is_repeated = wanted->spans[i].kind != JSON_NONE;
+        wanted->spans[i] = value;
+    }
     return true;
 }
 
@@ -236,10 +256,9 @@ static bool scan_object(struct scan *scan, const struct wanted *wanted, int dept
     }
 }
 
-/* depth: how many containers are open around the value. */
-static bool scan_value(struct scan *scan, struct json_span *span_r, int depth)
+/* depth: how many containers are open around the value. inside: what is looked for in it, if it is an object. */
+static bool scan_value(struct scan *scan, struct json_span *span_r, const struct wanted *inside, int depth)
 {
-    static const struct wanted nothing = {0};
     *span_r = (struct json_span){.at = scan->at};
     if (scan->at == scan->end)
         return fail(scan, "text ends where a value was expected");
@@ -252,7 +271,7 @@ static bool scan_value(struct scan *scan, struct json_span *span_r, int depth)
         if (depth >= JSON_DEPTH_MAX)
             return fail(scan, "nested too deep");
         span_r->kind = c == '{' ? JSON_OBJECT : JSON_ARRAY;
-        is_good = c == '{' ? scan_object(scan, &nothing, depth + 1) : scan_array(scan, depth + 1);
+        is_good = c == '{' ? scan_object(scan, inside, depth + 1) : scan_array(scan, depth + 1);
     } else if (c == 't' || c == 'f' || c == 'n') {
         span_r->kind = c == 't' ? JSON_TRUE : c == 'f' ? JSON_FALSE : JSON_NULL;
         is_good = scan_word(scan, c == 't' ? "true" : c == 'f' ? "false" : "null");
@@ -279,16 +298,31 @@ enum err json_scan_object(const char *text, size_t len, const char *const *names
                           struct json_span *spans_r, const char **why_r, size_t *at_r)
 {
     struct scan scan = {.at = text, .end = text + len};
-    struct wanted wanted = {names, name_count, spans_r};
-    memset(spans_r, 0, name_count * sizeof(*spans_r));
+    struct wanted wanted = {.names = names, .count = name_count, .spans = spans_r};
+    clear(&wanted);
     bool is_good = len <= UINT32_MAX ? scan_text(&scan, &wanted) : fail(&scan, "too long");
     if (is_good)
         return ERR_OK;
-    memset(spans_r, 0, name_count * sizeof(*spans_r));
+    clear(&wanted);
     if (why_r)
         *why_r = scan.why;
     if (at_r)
         *at_r = (size_t)(scan.at - text);
+    return ERR_INVALID;
+}
+
+enum err json_scan_nested(const char *text, size_t len, const char *const *names, size_t name_count,
+                          struct json_span *spans_r, const struct json_inner *inner)
+{
+    struct scan scan = {.at = text, .end = text + len};
+    struct wanted inside = {.names = inner->names, .count = inner->name_count, .spans = inner->spans_r};
+    struct wanted wanted = {names, name_count, spans_r, &inside, inner->of};
+    clear(&wanted);
+    clear(&inside);
+    if (len <= UINT32_MAX && scan_text(&scan, &wanted))
+        return ERR_OK;
+    clear(&wanted);
+    clear(&inside);
     return ERR_INVALID;
 }
 
@@ -300,7 +334,7 @@ bool json_scan_array_next(const struct json_span *array, size_t *cursor, struct 
     if (is_next(&scan, ','))
         scan.at++;
     skip_space(&scan);
-    if (scan.at == scan.end || *scan.at == ']' || !scan_value(&scan, element_r, 1))
+    if (scan.at == scan.end || *scan.at == ']' || !scan_value(&scan, element_r, &nothing, 1))
         return false;
     *cursor = (size_t)(scan.at - array->at);
     return true;

@@ -37,6 +37,19 @@ enum { JSON_DEPTH_MAX = 64 };
 enum err json_scan_object(const char *text, size_t len, const char *const *names, size_t name_count,
                           struct json_span *spans_r, const char **why_r, size_t *at_r) MUST_CHECK;
 
+/* What is looked for in the object that is the value of the member names[of]: spans as above, in the same pass. All
+ * JSON_NONE when there is no such member, or it is no object. */
+struct json_inner {
+    size_t of;
+    const char *const *names;
+    size_t name_count;
+    struct json_span *spans_r;
+};
+
+/* json_scan_object(), and the members of one member. */
+enum err json_scan_nested(const char *text, size_t len, const char *const *names, size_t name_count,
+                          struct json_span *spans_r, const struct json_inner *inner) MUST_CHECK;
+
 /* Walks the elements of an array span found by json_scan_object (so known to be valid). *cursor starts at 0;
  * false at the end. */
 bool json_scan_array_next(const struct json_span *array, size_t *cursor, struct json_span *element_r);

@@ -346,6 +346,43 @@ static void test_names(void **state)
     check_last("{\"vv\":9,\"v\":1,\"\":8,\"v\\u0000\":7,\"V\":6,\"v \":5,\"x\":{\"v\":4}}", "1");
 }
 
+/* What "to" and, inside it, "user" and "all" are found to be: "to|user|all", `-` for what is not there. */
+static void nested_is(const char *text, const char *expected)
+{
+    static const char *const outer_names[] = {"id", "to"}, *const inner_names[] = {"user", "all"};
+    struct json_span spans[2], inner_spans[2];
+    const struct json_inner inner = {1, inner_names, 2, inner_spans};
+    char found[100] = "bad";
+    if (json_scan_nested(text, strlen(text), outer_names, 2, spans, &inner) == ERR_OK) {
+        const struct json_span *all[] = {&spans[1], &inner_spans[0], &inner_spans[1]};
+        size_t at = 0;
+        for (int i = 0; i < 3; i++)
+            at += (size_t)snprintf(found + at, sizeof found - at, "%s%.*s", i ? "|" : "",
+                                   all[i]->kind == JSON_NONE ? 1 : (int)all[i]->len,
+                                   all[i]->kind == JSON_NONE ? "-" : all[i]->at);
+    }
+    assert_string_equal(found, expected);
+    for (int i = 0; strcmp(found, "bad") == 0 && i < 2; i++)
+        assert_true(spans[i].kind == JSON_NONE && inner_spans[i].kind == JSON_NONE);
+}
+
+static void test_nested(void **state)
+{
+    (void)state;
+    nested_is("{}", "-|-|-");
+    nested_is("{\"user\":1,\"all\":2}", "-|-|-"); /* not at the top */
+    nested_is("{\"to\":{\"user\":\"a\",\"x\":{\"user\":1}},\"id\":2}", "{\"user\":\"a\",\"x\":{\"user\":1}}|\"a\"|-");
+    nested_is("{\"id\":{\"user\":1},\"to\":{\"all\":true}}", "{\"all\":true}|-|true"); /* in no other member */
+    nested_is("{\"t\\u006f\":{\"\\u0075ser\":1}}", "{\"\\u0075ser\":1}|1|-");
+    nested_is("{\"to\":[{\"user\":1}]}", "[{\"user\":1}]|-|-");
+    nested_is("{\"to\":\"user\"}", "\"user\"|-|-");
+    nested_is("{\"to\":{\"user\":1},\"to\":{\"all\":2}}", "{\"all\":2}|-|2"); /* the last counts, as a whole */
+    nested_is("{\"to\":{\"user\":1},\"to\":null}", "null|-|-");
+    nested_is("{\"to\":{\"user\":1}", "bad");
+    nested_is("{\"to\":{\"user\":}}", "bad");
+    nested_is("{\"to\":{\"user\":1}} x", "bad");
+}
+
 static void test_content_byte_for_byte(void **state)
 {
     (void)state;
@@ -525,6 +562,7 @@ int main(void)
         cmocka_unit_test(test_truncated_anywhere),
         cmocka_unit_test(test_members_are_found),
         cmocka_unit_test(test_names),
+        cmocka_unit_test(test_nested),
         cmocka_unit_test(test_content_byte_for_byte),
         cmocka_unit_test(test_error_says_where_and_why),
         cmocka_unit_test(test_array_walk),
