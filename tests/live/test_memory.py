@@ -61,6 +61,10 @@ def level(daemon):
     return total(daemon, "herald_gateway_memory_level")
 
 
+def used(daemon):
+    return metrics(daemon)['herald_gateway_memory_used_bytes{limit="cgroup"}']
+
+
 class Flood:
     """Large volatile messages, one after the other to each name, until it is stopped."""
 
@@ -118,9 +122,12 @@ def test_a_neighbour_in_the_control_group(own, gateway, user):
     neighbour = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
         while level(gateway) < 2:
-            neighbour.stdin.write("more\n")
-            neighbour.stdin.flush()
-            assert int(neighbour.stdout.readline()) < LIMIT >> 20
+            before = used(gateway)
+            for _ in range(4):
+                neighbour.stdin.write("more\n")
+                neighbour.stdin.flush()
+                assert int(neighbour.stdout.readline()) < LIMIT >> 20
+            wait_for(lambda: used(gateway) > before + (3 << 20), 10, "the gateway does not see what others use")
         assert why_refused(own, newcomer)[0] == 503
         wait_for(lambda: "short of memory" in readiness(gateway), 10, "/readyz does not say it")
     finally:
