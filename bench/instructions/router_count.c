@@ -126,6 +126,7 @@ static void make_dispatch(void)
                   .endpoint = "tcp://10.0.0.1:3",
                   .messages_max = s->lane_messages,
                   .bytes_max = s->lane_bytes,
+                  .unread_max = s->lane_unread,
                   .envelope_max = s->link_envelope_max,
                   .silence_ms = s->lane_silence_ms,
                   .hwm = s->link_hwm,
