@@ -67,6 +67,15 @@ const struct option gateway_options[] = {
      "Mailbox entries that are read at once."},
     {"session", "behind", OPTION_DURATION, AT(session.behind_ms), "5s", 100, 600000, NULL,
      "A session that had to refuse a durable push looks into its mailbox by itself after so long."},
+    {"slow", "durable", OPTION_CHOICE, AT(session.overflow[OVERFLOW_DURABLE]), "spill", 0, 0, OVERFLOW_CHOICES_DURABLE,
+     "When session.unwritten_max is reached: durable pushes go to the mailbox; or they do, and the client is closed "
+     "with 4008."},
+    {"slow", "volatile", OPTION_CHOICE, AT(session.overflow[OVERFLOW_VOLATILE]), "drop-newest", 0, 0,
+     OVERFLOW_CHOICES_OTHERS,
+     "When session.backlog_bytes is reached: the push is dropped; or it is, and the client is closed with 4008; or the "
+     "oldest that wait are, of the lowest priority first, and none above its own."},
+    {"slow", "broadcast", OPTION_CHOICE, AT(session.overflow[OVERFLOW_BROADCAST]), "drop-newest", 0, 0,
+     OVERFLOW_CHOICES_OTHERS, "The same for broadcasts."},
     {"route", "ttl", OPTION_DURATION, AT(session.route_ttl_ms), "15m", 3000, DAY_MS, NULL,
      "Life of a route in Redis; it is prolonged at a third of it, and looked at every 100 s."},
     {"route", "devices_ttl", OPTION_DURATION, AT(session.devices_ttl_ms), "30d", 60000, INT64_C(366) * DAY_MS, NULL,

@@ -79,6 +79,19 @@ bool backlog_take_older(struct backlog **backlog, const struct backlog_entry *ne
     return false;
 }
 
+bool backlog_take_oldest(struct backlog **backlog, uint8_t traffic, enum priority_class class,
+                         struct backlog_entry *entry_r)
+{
+    for (int lower = PRIORITY_COUNT - 1; *backlog && lower >= (int)class; lower--) {
+        list_each (link, &(*backlog)->queue.lists[lower]) {
+            struct node *node = container_of(link, struct node, link);
+            if (node->entry.traffic == traffic)
+                return take(backlog, node, entry_r);
+        }
+    }
+    return false;
+}
+
 bool backlog_take_id(struct backlog **backlog, uint64_t id_hash, struct backlog_entry *entry_r)
 {
     for (int class = 0; *backlog && class < PRIORITY_COUNT; class ++) {

@@ -23,7 +23,8 @@ struct backlog_entry {
     int64_t expires_at_ms;           /* Unix epoch; 0: never */
     uint32_t split;                  /* where in the frame a seq goes */
     bool is_durable;
-    uint8_t class; /* enum priority_class */
+    uint8_t class;   /* enum priority_class */
+    uint8_t traffic; /* enum overflow_class */
 };
 
 /* Copies the entry and takes over its references; takers get them back. */
@@ -32,6 +33,9 @@ void backlog_add(struct backlog **backlog, const struct backlog_entry *entry);
 bool backlog_take(struct backlog **backlog, const struct priority_weights *weights, struct backlog_entry *entry_r);
 /* The one that a newer entry replaces: with its collapse key, class and durability. False: there is none. */
 bool backlog_take_older(struct backlog **backlog, const struct backlog_entry *newer, struct backlog_entry *entry_r);
+/* The oldest one of that traffic of the lowest priority, at most `class`. */
+bool backlog_take_oldest(struct backlog **backlog, uint8_t traffic, enum priority_class class,
+                         struct backlog_entry *entry_r);
 /* A durable one with that id. */
 bool backlog_take_id(struct backlog **backlog, uint64_t id_hash, struct backlog_entry *entry_r);
 uint32_t backlog_durable_count(const struct backlog *backlog);

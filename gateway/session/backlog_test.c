@@ -15,7 +15,8 @@ static void add(struct backlog **backlog, uint64_t id, enum priority_class class
                                         .id_hash = id,
                                         .collapse_hash = collapse,
                                         .is_durable = is_durable,
-                                        .class = (uint8_t) class};
+                                        .class = (uint8_t) class,
+                                        .traffic = is_durable};
     backlog_add(backlog, &entry);
 }
 
@@ -46,6 +47,33 @@ static void test_order_and_account(void **state)
     assert_int_equal(take(&backlog), 2);
     assert_null(backlog);
     assert_int_equal(backlog_bytes(backlog, true), 0);
+}
+
+static void test_who_gives_way(void **state)
+{
+    struct backlog *backlog = NULL;
+    struct backlog_entry old;
+    const uint64_t order[] = {5, 6, 3, 4};
+    (void)state;
+    assert_false(backlog_take_oldest(&backlog, false, PRIORITY_HIGH, &old));
+    add(&backlog, 1, PRIORITY_HIGH, 0, false);
+    add(&backlog, 2, PRIORITY_NORMAL, 0, true);
+    add(&backlog, 3, PRIORITY_NORMAL, 0, false);
+    add(&backlog, 4, PRIORITY_NORMAL, 0, false);
+    add(&backlog, 5, PRIORITY_LOW, 0, false);
+    add(&backlog, 6, PRIORITY_LOW, 0, false);
+    for (int i = 0; i < 4; i++) {
+        assert_true(backlog_take_oldest(&backlog, false, PRIORITY_NORMAL, &old));
+        assert_int_equal(old.id_hash, order[i]);
+        message_unref(&old.frame);
+    }
+    assert_false(backlog_take_oldest(&backlog, false, PRIORITY_NORMAL, &old)); /* not one of a higher priority */
+    assert_true(backlog_take_oldest(&backlog, false, PRIORITY_HIGH, &old));
+    message_unref(&old.frame);
+    assert_false(backlog_take_oldest(&backlog, false, PRIORITY_HIGH, &old)); /* not another class of traffic */
+    assert_int_equal(backlog_bytes(backlog, false), 0);
+    assert_int_equal(take(&backlog), 2);
+    assert_null(backlog);
 }
 
 static void test_collapse(void **state)
@@ -101,6 +129,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_order_and_account),
+        cmocka_unit_test(test_who_gives_way),
         cmocka_unit_test(test_collapse),
         cmocka_unit_test(test_random),
     };

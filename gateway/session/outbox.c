@@ -47,7 +47,8 @@ void outbox_add(struct session *s, struct push_frame *frame, void *receipt)
                                        .collapse_hash = *d->collapse ? table_hash(d->collapse, strlen(d->collapse)) : 0,
                                        .expires_at_ms = d->expires_at_ms,
                                        .is_durable = d->class_ == HERALD__V1__CLASS__CLASS_DURABLE,
-                                       .class = (uint8_t)class_of(d)};
+                                       .class = (uint8_t)class_of(d),
+                                       .traffic = (uint8_t)overflow_class_of(d)};
     entry.frame = message_ref(push_frame_shared(frame));
     entry.split = push_frame_split(frame);
     entry.cancel = d->once && entry.is_durable ? push_frame_cancel(frame) : NULL;
@@ -55,6 +56,16 @@ void outbox_add(struct session *s, struct push_frame *frame, void *receipt)
         refuse(s, &old, REFUSAL_COLLAPSED);
     backlog_add(&s->backlog, &entry);
     metric_add(METRIC_PUSHES_WAITED, 1);
+}
+
+bool outbox_drop_older(struct session *s, const struct push_frame *frame)
+{
+    struct backlog_entry old;
+    const Herald__V1__Delivery *d = frame->delivery;
+    if (!backlog_take_oldest(&s->backlog, (uint8_t)overflow_class_of(d), class_of(d), &old))
+        return false;
+    refuse(s, &old, REFUSAL_SLOW);
+    return true;
 }
 
 static void send(struct session *s, struct backlog_entry *entry)

@@ -11,6 +11,9 @@
 bool outbox_is_waiting(const struct session *s);
 /* It waits; an older one with its collapse key is reported REFUSED "collapsed". */
 void outbox_add(struct session *s, struct push_frame *frame, void *receipt);
+/* Gives up the oldest one of the same class of traffic, of the lowest priority and none above that of this one: REFUSED
+ * "slow". False: there is none. */
+bool outbox_drop_older(struct session *s, const struct push_frame *frame);
 /* The connection may have room: sends what it takes. */
 void outbox_continue(struct session *s);
 /* Another device has acknowledged it: if it waits, it goes without having been seen. */

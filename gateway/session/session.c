@@ -12,6 +12,7 @@
 #include "gateway/session/drain.h"
 #include "gateway/session/once.h"
 #include "gateway/session/outbox.h"
+#include "gateway/session/overflow.h"
 #include "gateway/session/expiry.h"
 #include "gateway/session/receipt.h"
 #include "gateway/session/replies.h"
@@ -150,7 +151,12 @@ static enum refusal why_no_room(const struct session *s)
 static bool has_room_for_volatile(const struct session *s)
 {
     uint64_t backlog_max = (uint64_t)s->sessions->settings.backlog_max >> s->sessions->squeeze;
-    return !is_crowded(s) && backlog_bytes(s->backlog, false) < backlog_max;
+    return backlog_bytes(s->backlog, false) < backlog_max;
+}
+
+static enum overflow_policy overflow_policy(const struct session *s, enum overflow_class class)
+{
+    return (enum overflow_policy)s->sessions->settings.overflow[class];
 }
 
 bool session_has_room(const struct session *s)
@@ -188,8 +194,11 @@ static void push_durable(struct session *s, struct push_frame *frame, const stru
     } else if (!runs_may_take(s->runs, to->run, to->run_index)) {
         refuse(s, receipt, REFUSAL_GAP);
     } else if (!has_room(s)) {
-        refuse(s, receipt, why_no_room(s));
+        enum refusal why = why_no_room(s);
+        refuse(s, receipt, why);
         drain_fall_behind(s);
+        if (why == REFUSAL_SLOW)
+            overflow_happened(s->sessions->overflow, s, OVERFLOW_DURABLE, overflow_policy(s, OVERFLOW_DURABLE));
     } else {
         struct unacked_entry entry = {.receipt = receipt, .origin = UNACKED_LIVE};
         runs_took(&s->runs, s->sessions->runs_memory, to->run, to->run_index);
@@ -197,6 +206,25 @@ static void push_durable(struct session *s, struct push_frame *frame, const stru
             outbox_add(s, frame, receipt);
         else
             send_durable(s, frame, &entry, PUSH_SORT_DURABLE);
+    }
+}
+
+/* It waits for a connection that takes no more. */
+static void queue_volatile(struct session *s, struct push_frame *frame, void *receipt)
+{
+    enum overflow_class class = overflow_class_of(frame->delivery);
+    enum overflow_policy policy = overflow_policy(s, class);
+    if (is_crowded(s)) {
+        refuse(s, receipt, REFUSAL_MEMORY);
+        return;
+    }
+    while (policy == OVERFLOW_DROP_OLDEST && !has_room_for_volatile(s) && outbox_drop_older(s, frame))
+        overflow_happened(s->sessions->overflow, s, class, policy);
+    if (has_room_for_volatile(s)) {
+        outbox_add(s, frame, receipt);
+    } else {
+        refuse(s, receipt, REFUSAL_SLOW);
+        overflow_happened(s->sessions->overflow, s, class, policy);
     }
 }
 
@@ -216,10 +244,8 @@ bool session_push(struct session *s, struct push_frame *frame, const struct addr
     } else if (!outbox_is_waiting(s)) {
         metric_add_labelled(METRIC_PUSHES, PUSH_SORT_VOLATILE, 1);
         conn_send_late(s->conn, push_frame_shared(frame), receipt, delay_ms(s, d));
-    } else if (has_room_for_volatile(s)) {
-        outbox_add(s, frame, receipt);
     } else {
-        refuse(s, receipt, is_crowded(s) ? REFUSAL_MEMORY : REFUSAL_SLOW);
+        queue_volatile(s, frame, receipt);
     }
     return true;
 }

@@ -43,6 +43,7 @@ struct session {
     uint8_t state, device_len;
     bool is_registered; /* Redis has the route, as far as is known */
     uint8_t looks;      /* at the route, since it was prolonged */
+    bool is_doomed;     /* to be closed at the end of the turn (overflow.h) */
     struct sessions *sessions;
     struct user *user;
     struct session *next; /* of the same user; once ended: to be freed */

@@ -48,6 +48,7 @@ static struct {
     int conn_count;
     int results[6]; /* by enum Herald__V1__ResultKind */
     char reason[24];
+    void *receipt;       /* of the last result */
     int letters;         /* that ended */
     uint64_t connection; /* that deliveries name; 0: any */
 } t;
@@ -153,7 +154,8 @@ void conn_send_late(struct conn *c, struct message *frame, void *receipt, uint64
 
 static inline void on_result(void *arg, void *receipt, const struct session_result *result)
 {
-    (void)arg, (void)receipt;
+    (void)arg;
+    t.receipt = receipt;
     t.results[result->kind]++;
     snprintf(t.reason, sizeof(t.reason), "%s", result->reason);
 }

@@ -35,6 +35,7 @@ enum refusal { REFUSAL_LIST(X) REFUSAL_COUNT };
 enum route_event { ROUTE_EVENT_LIST(X) ROUTE_EVENT_COUNT };
 #undef X
 
+extern const char *const overflow_names[];
 extern const char *const auth_result_names[],
     *const push_sort_names[], *const refusal_names[], *const route_event_names[], *const client_message_names[];
 
@@ -50,6 +51,10 @@ extern const char *const auth_result_names[],
     X(PUSHES, METRIC_COUNTER, "herald_gateway_pushes_total", "Pushes given to a connection", "class", push_sort_names) \
     X(PUSHES_REFUSED, METRIC_COUNTER, "herald_gateway_pushes_refused_total", "Pushes that a session did not take",     \
       "reason", refusal_names)                                                                                         \
+    X(PUSHES_SLOW, METRIC_COUNTER, "herald_gateway_pushes_slow_total",                                                 \
+      "Pushes that did not wait for a connection that took no more, because too much does: what became of them, "      \
+      "slow.* says",                                                                                                   \
+      "class", overflow_names)                                                                                         \
     X(PUSHES_WAITED, METRIC_COUNTER, "herald_gateway_pushes_waited_total",                                             \
       "Pushes that waited, by priority, for a connection that took no more", NULL, NULL)                               \
     X(ACKS, METRIC_COUNTER, "herald_gateway_pushes_acked_total", "Durable pushes acknowledged by clients", NULL, NULL) \

@@ -250,6 +250,7 @@ struct sessions *sessions_new(const struct sessions_parts *parts)
     sessions->arg = parts->arg;
     sessions->frames_max = SIZE_MAX;
     sessions->users = users_new();
+    sessions->overflow = overflow_new(parts->loop);
     sessions->memory = slabs_new("session");
     sessions->runs_memory = runs_memory_new();
     sessions->drain_wheel = wheel_new(TICK_MS, loop_now_ms(parts->loop), drain_due, sessions);
@@ -292,6 +293,7 @@ void sessions_free(struct sessions **sessions)
     push_frame_release(&t->entry_frame);
     link_arena_free(&t->entry_arena);
     buf_release(&t->scratch);
+    overflow_free(&t->overflow);
     loop_task_cancel(t->loop, &t->reap);
     free_dead(t);
     users_free(&t->users);

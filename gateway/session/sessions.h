@@ -16,6 +16,7 @@
 #include "common/redis.h"
 #include "gateway/auth/auth.h"
 #include "gateway/session/letter.h"
+#include "gateway/session/overflow.h"
 #include "gateway/session/session.h"
 
 struct routes;
@@ -23,8 +24,9 @@ struct routes;
 struct session_settings {
     int64_t delay_volatile_ms, delay_durable_ms; /* how long a push may wait for others to the same connection */
     int64_t ack_window;                          /* durable pushes unacknowledged; beyond: REFUSED "window" */
-    int64_t unwritten_max; /* bytes of durable pushes that the kernel has not taken; beyond: REFUSED "slow" */
-    int64_t backlog_max;   /* bytes of volatile pushes that wait for a connection; beyond: REFUSED "slow" */
+    int64_t unwritten_max;        /* bytes of durable pushes that the kernel has not taken; beyond: REFUSED "slow" */
+    int64_t backlog_max;          /* bytes of volatile pushes that wait for a connection; beyond: REFUSED "slow" */
+    int overflow[OVERFLOW_COUNT]; /* enum overflow_policy: beyond these two */
     struct priority_weights weights;
     int64_t bad_messages_max; /* of a connection; beyond: close POLICY */
     int64_t drain_page;       /* mailbox entries read at once */
@@ -82,6 +84,7 @@ struct sessions {
     struct slab *runs_memory;
     uint64_t trim_ms; /* when to have malloc() give back; 0: there is nothing to */
     struct routes *routes;
+    struct overflow *overflow;
     struct wheel *drain_wheel, *expiry_wheel;
     struct loop_timer *tick;
     struct push_frame entry_frame; /* of mailbox entries */
