@@ -179,7 +179,7 @@ check: $(TEST_PROGRAMS)
 	@tests/unit/run $(filter $(SLOW_TESTS),$^) $(filter-out $(SLOW_TESTS),$^)
 
 # `live` alone expects that deps are there; PYTEST="-k dlq" chooses. CORE: the tests that the sanitizer run repeats
-live: programs
+live: programs $(O)/herald-load
 	HERALD_PROGRAMS=$(CURDIR)/$(O) build/venv/bin/python -m pytest tests/live -q $(PYTEST)
 
 # the same SEED gives the same faults in the same order; CHAOS="--only 'kill router' --keep-going" and others: --help.

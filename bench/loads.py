@@ -93,7 +93,7 @@ class Floor(Child):
         return json.loads(self.line())["cpu_us"]
 
 
-def floor_us(mode, connections=10000, rounds=30, batch=10):
+def floor_us(mode, connections=10000, rounds=15, batch=10):
     """CPU us for each message (send, writev) or connection (accept)."""
     more = {"send": [rounds], "writev": [max(rounds // batch, 3), batch], "accept": []}[mode]
     with Floor(mode, connections, *more) as floor:

@@ -39,6 +39,11 @@ def _take_report(result, report, spent):
         result.by_process.setdefault(kind, []).append(us / received)
 
 
+def _result(scenario, facts=()):
+    return Result(scenario.name, scenario.title, scenario.about, scenario.kind, list(facts),
+                  streams=[f"{s.delivery} to {s.to}, {s.size} B" for s in scenario.streams])
+
+
 def _facts(scenario, *more):
     facts = [f"{scenario.connections:,} connections", *more]
     for stream in scenario.streams:
@@ -49,9 +54,8 @@ def _facts(scenario, *more):
 
 
 def delivery(scenario, stage, rounds):
-    result = Result(scenario.name, scenario.title, scenario.about, scenario.kind,
-                    _facts(scenario, f"{scenario.duration:g} s a round after {scenario.warm_up:g} s of warm-up",
-                           f"the producer lingers {scenario.linger * 1000:g} ms"))
+    result = _result(scenario, _facts(scenario, f"{scenario.duration:g} s a round after {scenario.warm_up:g} s of warm-up",
+                                       f"the producer lingers {scenario.linger * 1000:g} ms"))
     for i in range(rounds):
         if scenario.floor != "none":
             result.floors.append(floor_us("send", scenario.connections))
@@ -81,7 +85,7 @@ def delivery(scenario, stage, rounds):
 
 def memory(scenario, stage, _rounds):
     """Slope of the gateways' PSS over connections, from the first point to the last."""
-    result = Result(scenario.name, scenario.title, scenario.about, scenario.kind)
+    result = _result(scenario)
     points = []
     for count in scenario.points:
         with Load(stage.gateways(), count, "--prefix", f"m{count}-"):
@@ -104,7 +108,7 @@ def _cpu_over(stage, seconds):
 
 def idle(scenario, stage, _rounds):
     """CPU us a second for each connection that only answers pings, less what the same processes take without any."""
-    result = Result(scenario.name, scenario.title, scenario.about, scenario.kind, _facts(scenario))
+    result = _result(scenario, _facts(scenario))
     base = _cpu_over(stage, IDLE_BASE_S)
     with Load(stage.gateways(), scenario.connections, "--prefix", "idle-") as load:
         time.sleep(SETTLE_S)
@@ -119,7 +123,7 @@ def idle(scenario, stage, _rounds):
 
 
 def connect(scenario, stage, rounds):
-    result = Result(scenario.name, scenario.title, scenario.about, scenario.kind, _facts(scenario))
+    result = _result(scenario, _facts(scenario))
     took = []
     for i in range(rounds):
         result.floors.append(floor_us("accept", scenario.connections))
@@ -138,8 +142,7 @@ def connect(scenario, stage, rounds):
 
 def reconnect(scenario, stage, rounds):
     """The first gateway is killed with all its workers; its clients come back elsewhere."""
-    result = Result(scenario.name, scenario.title, scenario.about, scenario.kind,
-                    _facts(scenario, f"jittered over {scenario.reconnect:g} s"))
+    result = _result(scenario, _facts(scenario, f"jittered over {scenario.reconnect:g} s"))
     for i in range(rounds):
         with Load(stage.gateways(), scenario.connections, *_arguments(scenario, stage, f"k{i}-")) as load:
             seen = {}
@@ -182,8 +185,7 @@ def _kill_gateway(stage, seen):
 def router(scenario, stage, rounds):
     """A backlog that appears in Kafka at once (a transaction), with a sink in place of the gateways."""
     stream = scenario.streams[0]
-    result = Result(scenario.name, scenario.title, scenario.about, scenario.kind,
-                    [f"{scenario.messages:,} {stream.delivery} messages of {stream.size} B to {scenario.connections:,} users"])
+    result = _result(scenario, [f"{scenario.messages:,} {stream.delivery} messages of {stream.size} B to {scenario.connections:,} users"])
     for i in range(rounds):
         prefix, users = f"s{i}-", scenario.connections
         warm, tenth = users * ROUTER_WARM, scenario.messages // 10

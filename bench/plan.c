@@ -103,6 +103,7 @@ static const struct option long_options[] = {{"gateway", required_argument, NULL
                                              {"stream", required_argument, NULL, 'm'},
                                              {"warm-up", required_argument, NULL, 'w'},
                                              {"seconds", required_argument, NULL, 's'},
+                                             {"drain", required_argument, NULL, 'd'},
                                              {"linger", required_argument, NULL, 'l'},
                                              {"raw", no_argument, NULL, 'R'},
                                              {"prefix", required_argument, NULL, 'p'},
@@ -132,6 +133,9 @@ static bool take_number(struct plan *plan, int c)
         return true;
     case 's':
         plan->seconds = n;
+        return true;
+    case 'd':
+        plan->drain_s = n;
         return true;
     case 'l':
         plan->linger_ms = n;
@@ -184,15 +188,19 @@ static const char *wrong_with(const struct plan *plan)
     if (plan->stream_count > 0 && (!plan->brokers || plan->is_raw))
         return "--stream needs --brokers, and no --raw";
     for (size_t i = 0; i < plan->stream_count; i++)
-        if (plan->streams[i].group > plan->connections)
+        if (plan->streams[i].to == STREAM_TO_USERS && plan->streams[i].group > plan->connections)
             return "a group is larger than the number of connections";
     return NULL;
 }
 
 bool plan_parse(struct plan *plan, int argc, char **argv)
 {
-    *plan = (struct plan){
-        .connections = 100, .seconds = 5, .topic = "herald.push", .prefix = "b", .secret = JWT_DEV_SECRET};
+    *plan = (struct plan){.connections = 100,
+                          .seconds = 5,
+                          .drain_s = 15,
+                          .topic = "herald.push",
+                          .prefix = "b",
+                          .secret = JWT_DEV_SECRET};
     int c;
     optind = 1;
     while ((c = getopt_long(argc, argv, "", long_options, NULL)) != -1)

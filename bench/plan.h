@@ -28,6 +28,7 @@ struct plan {
     uint64_t ramp;         /* connections opened a second, over all processes; 0: as fast as they are taken */
     uint64_t reconnect_ms; /* a connection that was closed comes back within so long, at random; 0: not at all */
     uint64_t warm_up_s, seconds;
+    uint64_t drain_s;   /* after the last push was due: how long what is missing is waited for */
     uint64_t linger_ms; /* of the producer */
     bool is_raw;        /* bare TCP connections that only read */
     struct stream streams[PLAN_STREAMS_MAX];

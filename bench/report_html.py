@@ -52,8 +52,7 @@ def _figures(result):
     if result.reports and "latency" in result.reports[-1]:
         last = result.reports[-1]
         if len(last["streams"]) > 1:
-            names = [f"stream {i + 1}" for i in range(len(last["streams"]))]
-            drawing = chart.percentiles([s["latency"] for s in last["streams"]], names)
+            drawing = chart.percentiles([s["latency"] for s in last["streams"]], result.streams)
         else:
             drawing = chart.percentiles([r["latency"] for r in result.reports], [f"round {i + 1}" for i in range(len(result.reports))])
         figures.append(_figure("latency by percentile", drawing))

@@ -35,7 +35,9 @@ def _extra(result):
         last = result.reports[-1]
         latency = ", ".join(f"{name[:-3]} {number(us / 1e3)}" for name, us in last["latency"].items())
         yield f"    ms in the last round: {latency}"
-        yield f"    {last['received']:,} messages received and checked in {last['seconds']:.1f} s"
+        behind = max((s["behind_us"] for s in last["samples"]), default=0) / 1e3
+        yield (f"    {last['received']:,} messages received and checked in {last['seconds']:.1f} s; the generator was at most "
+               f"{number(behind)} ms late")
 
 
 def scenario(result):

@@ -29,6 +29,7 @@ class Result:
     about: str = ""
     kind: str = ""
     facts: list = dataclasses.field(default_factory=list)  # how it was run: ["10,000 connections", ...]
+    streams: list = dataclasses.field(default_factory=list)  # what each is called
     values: dict = dataclasses.field(default_factory=dict)  # metric -> of each round
     floors: list = dataclasses.field(default_factory=list)  # us, one a round
     by_process: dict = dataclasses.field(default_factory=dict)  # kind -> us a message, of each round

@@ -5,7 +5,7 @@
 
 #include "common/clock.h"
 
-enum { DRAIN_MS = 15000, LEAD_US = 200000, TICK_US = 100, SAMPLE_US = 1000000, LOOK_US = 2000 };
+enum { LEAD_US = 200000, TICK_US = 100, SAMPLE_US = 1000000, LOOK_US = 2000 };
 
 static void merged(const struct tally *tally, struct hist *sum_r)
 {
@@ -59,7 +59,7 @@ bool run_stretch(struct run *run, const struct plan *plan, uint64_t seconds)
     fleet_tally(run->fleet, &run->before);
     schedule_begin(run->schedule, run->first_us, seconds);
     uint64_t expected = schedule_expected(run->schedule), looked_us = 0, sampled_us = run->first_us;
-    uint64_t end = run->first_us + seconds * 1000000 + DRAIN_MS * 1000, now = run->first_us;
+    uint64_t end = run->first_us + seconds * 1000000 + plan->drain_s * 1000000, now = run->first_us;
     bool is_complete = false, is_over = false;
     do {
         now = clock_wall_us();

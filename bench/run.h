@@ -29,7 +29,7 @@ struct run {
     size_t sample_count;
 };
 
-/* False: what was expected did not all arrive within 15 s of the last push. */
+/* False: what was expected did not all arrive within the plan's drain time. */
 bool run_stretch(struct run *run, const struct plan *plan, uint64_t seconds);
 /* One line of JSON. */
 void run_report(const struct run *run, const struct plan *plan, FILE *out);
