@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "check.h"
+#include "recycle.h"
 
 struct message {
     size_t len;
@@ -23,7 +24,7 @@ size_t message_held(void)
 struct message *message_new(size_t len)
 {
     CHECK(len < SIZE_MAX / 2);
-    struct message *m = xmalloc(sizeof(*m) + len + 1);
+    struct message *m = recycle_get(sizeof(*m) + len + 1);
     held += sizeof(*m) + len;
     *m = (struct message){.len = len, .refs = 1};
     m->bytes[len] = '\0';
@@ -89,5 +90,5 @@ void message_unref(struct message **m)
         return;
     message_unref(&mine->variant);
     held -= sizeof(*mine) + mine->len;
-    free(mine);
+    recycle_put(mine, sizeof(*mine) + mine->len + 1);
 }

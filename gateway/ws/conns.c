@@ -7,6 +7,7 @@
 #include "common/check.h"
 #include "common/log.h"
 #include "common/net.h"
+#include "common/recycle.h"
 #include "gateway/metrics.h"
 #include "gateway/ws/conn_internal.h"
 #include "gateway/ws/frame.h"
@@ -216,6 +217,7 @@ void conns_trim(struct conns *conns)
     if (conns->codecs)
         ws_codec_pool_trim(conns->codecs);
     takeover_trim(conns->takeover);
+    recycle_trim();
     free(conns->fates_spare.items);
     conns->fates_spare = (struct fates){0};
 }

@@ -6,6 +6,7 @@
 
 #include "common/check.h"
 #include "common/decimal.h"
+#include "common/recycle.h"
 
 enum { HEADER_MAX = 32 };
 
@@ -88,8 +89,10 @@ struct record *record_new(const struct kafka_record *kafka, const struct push_li
     size_t names_size = 2 * (topic_len + sizeof "/-2147483648/-9223372036854775808");
     size_t id_size = headers.id.value ? PUSH_ID_MAX + 1 : 0;
     /* one piece of memory for all: a second one is 400 instructions, a twentieth of what a record costs */
-    struct record *record = xmalloc(sizeof *record + names_size + id_size + kafka->len + kafka->key_len);
+    size_t size = sizeof(struct record) + names_size + id_size + kafka->len + kafka->key_len;
+    struct record *record = recycle_get(size);
     memset(record, 0, sizeof *record);
+    record->size = size;
     record->magic = RECORD_MAGIC;
     record->events = events;
     record->refs = 1;
@@ -123,7 +126,7 @@ static void release(struct record *record)
     kafka_record_free(&record->kafka);
     push_release(&record->push);
     record->magic = 0;
-    free(record);
+    recycle_put(record, record->size);
 }
 
 void record_ref(struct record *record, uint32_t count)

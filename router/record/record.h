@@ -47,6 +47,7 @@ struct record {
 
     /* of the source, partition.c and record.c */
     const struct record_events *events;
+    size_t size; /* of its memory */
     struct feed *feed;
     struct partition *partition; /* NULL: orphan */
     struct list link;            /* of its partition */
