@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "common/bus.h"
+#include "common/bus_fake.h"
 #include "common/loop_fake.h"
 #include "common/metric.h"
 #include "router/dispatch/dispatch.h"
@@ -76,35 +76,6 @@ enum err bus_push_connect(struct bus *bus, const char *endpoint, int hwm, bus_ev
     (*push_r)->arg = arg;
     last_push = *push_r;
     return ERR_OK;
-}
-
-struct bus *bus_new(struct loop *loop)
-{
-    (void)loop;
-    return NULL;
-}
-
-void bus_free(struct bus **bus)
-{
-    (void)bus;
-}
-
-enum err bus_pull_bind(struct bus *bus, const char *endpoint, int hwm, size_t max_len, bus_recv_fn *fn, void *arg,
-                       struct bus_pull **pull_r)
-{
-    (void)bus, (void)endpoint, (void)hwm, (void)max_len, (void)fn, (void)arg, (void)pull_r;
-    return ERR_SYSTEM;
-}
-
-uint16_t bus_pull_port(const struct bus_pull *pull)
-{
-    (void)pull;
-    return 0;
-}
-
-void bus_pull_free(struct bus_pull **pull)
-{
-    (void)pull;
 }
 
 static void take_delivery(int g, const Herald__V1__Delivery *delivery)

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "common/bus_fake.h"
 #include "common/check.h"
 #include "common/loop_fake.h"
 #include "gateway/metrics.h"
@@ -58,35 +59,6 @@ void bus_push_free(struct bus_push **push)
 {
     free(*push);
     *push = NULL;
-}
-
-struct bus *bus_new(struct loop *loop)
-{
-    (void)loop;
-    return NULL;
-}
-
-void bus_free(struct bus **bus)
-{
-    (void)bus;
-}
-
-enum err bus_pull_bind(struct bus *bus, const char *endpoint, int hwm, size_t max_len, bus_recv_fn *fn, void *arg,
-                       struct bus_pull **pull_r)
-{
-    (void)bus, (void)endpoint, (void)hwm, (void)max_len, (void)fn, (void)arg, (void)pull_r;
-    return ERR_SYSTEM;
-}
-
-uint16_t bus_pull_port(const struct bus_pull *pull)
-{
-    (void)pull;
-    return 0;
-}
-
-void bus_pull_free(struct bus_pull **pull)
-{
-    (void)pull;
 }
 
 static int setup(void **state)

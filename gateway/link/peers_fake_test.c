@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/bus_fake.h"
 #include "common/check.h"
 #include "common/loop_fake.h"
 #include "common/metric.h"
@@ -36,35 +37,6 @@ static struct {
 } t;
 
 /* --- common/bus.h --- */
-
-struct bus *bus_new(struct loop *loop)
-{
-    (void)loop;
-    return NULL;
-}
-
-void bus_free(struct bus **bus)
-{
-    (void)bus;
-}
-
-enum err bus_pull_bind(struct bus *bus, const char *endpoint, int hwm, size_t max_len, bus_recv_fn *fn, void *arg,
-                       struct bus_pull **pull_r)
-{
-    (void)bus, (void)endpoint, (void)hwm, (void)max_len, (void)fn, (void)arg, (void)pull_r;
-    return ERR_SYSTEM;
-}
-
-uint16_t bus_pull_port(const struct bus_pull *pull)
-{
-    (void)pull;
-    return 0;
-}
-
-void bus_pull_free(struct bus_pull **pull)
-{
-    (void)pull;
-}
 
 enum err bus_push_connect(struct bus *bus, const char *endpoint, int hwm, bus_event_fn *on_event, loop_fn *on_room,
                           void *arg, struct bus_push **push_r)
