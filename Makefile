@@ -234,7 +234,7 @@ bench-test:
 	build/venv/bin/python -m pytest bench -q
 .PHONY: bench-test
 
-# 1,200,000 clients on this machine: 16 GiB and all of the processor for ten minutes. MILLION="--rate 5000": see --help
+# 1,200,000 clients on this machine: 12 GiB and all of the processor for a quarter of an hour. MILLION="--rate 5000": see --help
 CONNECTIONS ?= 1200000
 bench-million:
 	@deploy/deps test

@@ -37,7 +37,7 @@ struct crowd {
     int epoll, orders;
     uint32_t *todo; /* to be connected: a stack */
     uint32_t todo_count, under_way, opened, sweep;
-    bool is_opening;
+    uint32_t rest; /* of todo: to be left alone for now */
 };
 
 static const uint32_t ORDERS = UINT32_MAX; /* in place of a client's number */
@@ -123,7 +123,7 @@ static void open_one(struct crowd *crowd, uint32_t i)
 static void open_some(struct crowd *crowd)
 {
     for (uint32_t tries = crowd->plan->window; tries > 0; tries--)
-        if (crowd->todo_count > 0 && crowd->under_way < crowd->plan->window)
+        if (crowd->todo_count > crowd->rest && crowd->under_way < crowd->plan->window)
             open_one(crowd, crowd->todo[--crowd->todo_count]);
 }
 
@@ -320,7 +320,7 @@ static void obey(struct crowd *crowd)
     if (read(crowd->orders, &order, sizeof(order)) != sizeof(order))
         exit(0);
     if (order.op == CROWD_OPEN)
-        crowd->is_opening = true;
+        crowd->rest = crowd->plan->count - crowd_share(crowd->plan->count, order.value);
     else if (order.op == CROWD_SWEEP)
         begin_sweep(crowd, order.value);
     else if (order.op == CROWD_COUNT)
@@ -349,9 +349,12 @@ static void serve(struct crowd *crowd, const struct epoll_event *event)
 
 void crowd_run(const struct crowd_plan *plan, int orders, struct crowd_tally *tally)
 {
-    struct crowd crowd = {.plan = plan, .tally = tally, .orders = orders, .todo_count = plan->count};
+    struct crowd crowd = {
+        .plan = plan, .tally = tally, .orders = orders, .todo_count = plan->count, .rest = plan->count};
     struct epoll_event events[EVENTS];
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    (void)
+        setsid(); /* the scheduler shares out by sessions: 60 crowds in one would starve beside those of the servers */
     srandom(plan->first + 1);
     crowd.clients = xcalloc(plan->count, sizeof(*crowd.clients));
     crowd.todo = xcalloc(plan->count, sizeof(*crowd.todo));
@@ -364,10 +367,10 @@ void crowd_run(const struct crowd_plan *plan, int orders, struct crowd_tally *ta
           0);
     for (;;) {
         uint32_t failed = tally->failed + tally->refused;
-        int n = epoll_wait(crowd.epoll, events, EVENTS, crowd.is_opening && crowd.todo_count > 0 ? RETRY_MS : -1);
+        int n = epoll_wait(crowd.epoll, events, EVENTS, crowd.todo_count > crowd.rest ? RETRY_MS : -1);
         for (int i = 0; i < n; i++)
             serve(&crowd, &events[i]);
-        if (crowd.is_opening && (tally->failed + tally->refused == failed || n == 0))
+        if (crowd.todo_count > crowd.rest && (tally->failed + tally->refused == failed || n == 0))
             open_some(&crowd);
     }
 }

@@ -20,8 +20,8 @@ struct crowd_plan {
 };
 
 enum crowd_op { CROWD_OPEN, CROWD_SWEEP, CROWD_COUNT, CROWD_LEAVE };
-/* OPEN: all connect. SWEEP: the sweep of that number begins. COUNT: once, never, twice are told. LEAVE: so many percent
- * of the connections are closed, by chance. */
+/* OPEN: crowd_share() of so many percent are connected then. SWEEP: the sweep of that number begins. COUNT: once,
+ * never, twice are told. LEAVE: so many percent of the connections are closed, by chance. */
 struct crowd_order {
     uint32_t op, value;
 };
@@ -34,6 +34,11 @@ struct crowd_tally {
     volatile uint64_t last_us;
     volatile uint32_t latency[CROWD_LATENCIES];
 };
+
+static inline uint32_t crowd_share(uint32_t count, uint32_t percent)
+{
+    return (uint32_t)((uint64_t)count * percent / 100);
+}
 
 /* Ends the process when the pipe is closed. */
 _Noreturn void crowd_run(const struct crowd_plan *plan, int orders, struct crowd_tally *tally);

@@ -1,12 +1,13 @@
 /*
  * Very many clients on one machine: crowds of them (bench/crowd.c), one process each, since a process may have only so
- * many descriptors; and a producer that sends one message to every user.
+ * many descriptors; and a producer that sends one message to each user.
  *
  *     herald-million --ports P[,P..] --connections N [--each N] [--window N] [--brokers B] [--secret S] [--prefix S]
  *
  * Takes commands from standard input, and answers each with one JSON object:
- *     open           all connect
- *     sweep RATE CLASS   one message to each user, RATE a second at most; until all came, or nothing more comes
+ *     open PERCENT   so many of each crowd are connected then
+ *     sweep RATE CLASS   one message to each user that was to connect, RATE a second at most; until all came, or
+ *                        nothing more comes
  *     leave PERCENT  so many of the connections are closed, by chance
  *     stats          as it is
  * and ends with the end of input.
@@ -33,7 +34,7 @@ enum {
     EACH_DEFAULT = 19000,
     WINDOW_DEFAULT = 2048,
     WATCH_MS = 50,
-    SWEEP_WINDOW = 10000,
+    SWEEP_WINDOW = 2500,
     QUIET_MS = 30000 /* nothing more comes after so long */
 };
 
@@ -43,7 +44,8 @@ struct million {
     uint32_t crowd_count;
     struct crowd_tally *tallies;
     int *orders;
-    uint32_t given; /* orders, to each */
+    uint32_t given;   /* orders, to each */
+    uint32_t percent; /* of each crowd that were to connect */
     uint32_t sweeps;
 };
 
@@ -102,13 +104,41 @@ static void add_ports(struct crowd_plan *plan, const char *text)
     }
 }
 
+static uint32_t first_user(const struct million *m, uint32_t crowd)
+{
+    return (uint32_t)((uint64_t)m->connections * crowd / m->crowd_count);
+}
+
+static uint32_t asked_of(const struct million *m, uint32_t crowd)
+{
+    return crowd_share(first_user(m, crowd + 1) - first_user(m, crowd), m->percent);
+}
+
+/* Of those that were to connect, in the order of their crowds. */
+static uint32_t user_at(void *arg, uint32_t i)
+{
+    const struct million *m = arg;
+    uint32_t crowd = 0;
+    for (; i >= asked_of(m, crowd); crowd++)
+        i -= asked_of(m, crowd);
+    return first_user(m, crowd) + i;
+}
+
+static uint32_t asked(const struct million *m)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < m->crowd_count; i++)
+        count += asked_of(m, i);
+    return count;
+}
+
 static void start_crowd(struct million *m, uint32_t i)
 {
     int ends[2];
     uint32_t window = m->window / m->crowd_count;
     struct crowd_plan plan = {.prefix = m->prefix, .secret = m->secret, .addresses = i};
-    plan.first = (uint32_t)((uint64_t)m->connections * i / m->crowd_count);
-    plan.count = (uint32_t)((uint64_t)m->connections * (i + 1) / m->crowd_count) - plan.first;
+    plan.first = first_user(m, i);
+    plan.count = first_user(m, i + 1) - plan.first;
     plan.window = window > 0 ? window : 1;
     add_ports(&plan, m->ports);
     CHECK(pipe(ends) == 0);
@@ -235,12 +265,13 @@ static void wait_for(struct million *m, struct total *total, const uint64_t *fig
 
 /* --- commands --- */
 
-static void do_open(struct million *m)
+static void do_open(struct million *m, uint32_t percent)
 {
     struct total total = {0};
     uint64_t start_ms = clock_mono_ms();
-    order(m, CROWD_OPEN, 0);
-    wait_for(m, &total, &total.up, m->connections);
+    m->percent = percent;
+    order(m, CROWD_OPEN, percent);
+    wait_for(m, &total, &total.up, asked(m));
     tell(&total, (double)(clock_mono_ms() - start_ms) / 1e3);
 }
 
@@ -258,10 +289,11 @@ static void do_sweep(struct million *m, uint32_t rate, const char *class)
     struct total total = {0};
     order(m, CROWD_SWEEP, ++m->sweeps);
     struct sweep sweep = {.brokers = m->brokers, .prefix = m->prefix, .class = class};
-    sweep.users = m->connections;
+    sweep.users = asked(m);
+    sweep.user = user_at;
     sweep.rate = rate;
     sweep.number = m->sweeps;
-    sweep.window = SWEEP_WINDOW + m->connections - up_count(m); /* those who have left receive nothing */
+    sweep.window = SWEEP_WINDOW + sweep.users - up_count(m); /* those who have left receive nothing */
     sweep.received = count_received;
     sweep.arg = m;
     uint64_t start_us = sweep_run(&sweep, QUIET_MS);
@@ -286,8 +318,8 @@ static bool obey(struct million *m, const char *line)
 {
     char class[16];
     unsigned value;
-    if (strcmp(line, "open\n") == 0) {
-        do_open(m);
+    if (sscanf(line, "open %u", &value) == 1 && value <= 100) {
+        do_open(m, value);
     } else if (sscanf(line, "sweep %u %15s", &value, class) == 2 && value > 0) {
         do_sweep(m, value, class);
     } else if (sscanf(line, "leave %u", &value) == 1) {

@@ -26,7 +26,7 @@ static bool produce(struct kafka_producer *producer, const struct sweep *sweep, 
                     struct progress *progress)
 {
     char key[64], text[256];
-    uint64_t user = progress->sent;
+    uint64_t user = sweep->user(sweep->arg, (uint32_t)progress->sent);
     int key_len = snprintf(key, sizeof(key), "%s%lu", sweep->prefix, (unsigned long)user);
     int len = snprintf(text, sizeof(text),
                        "{\"to\":{\"user\":\"%s\"},\"class\":\"%s\",\"content\":{\"n\":%lu,\"w\":%u,\"t\":%lu}}", key,

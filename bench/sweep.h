@@ -1,5 +1,5 @@
-/* One message to every user, through Kafka, at a steady rate as long as they arrive: each carries its user's number,
- * the sweep's, and when it was produced. */
+/* One message to each of many users, through Kafka, at a steady rate as long as they arrive: each carries its user's
+ * number, the sweep's, and when it was produced. */
 #ifndef HERALD_BENCH_SWEEP_H
 #define HERALD_BENCH_SWEEP_H
 
@@ -8,6 +8,7 @@
 struct sweep {
     const char *brokers, *prefix, *class;
     uint32_t users, rate, number;
+    uint32_t (*user)(void *arg, uint32_t i); /* the number of the i-th of them */
     uint32_t window; /* messages produced and not received, at most: the machine may be slower than the rate */
     uint64_t (*received)(void *arg);
     void *arg;
