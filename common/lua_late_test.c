@@ -1,4 +1,5 @@
-/* Registrations that Redis executes long after they were sent, because it stood still: against a real Redis. */
+/* Registrations and times, against a real Redis: calls that it executes long after they were sent, because it stood
+ * still; and when a device was last seen. */
 #include "redis_test_server.h"
 
 static struct test_server server;
@@ -7,9 +8,10 @@ static struct loop_timer *ticker;
 static struct redis *r;
 
 #define ASKED(...) ASK(loop, r, __VA_ARGS__)
-#define REGISTER(instance, connection, since, began)                                                                   \
+#define REGISTER_FOR(devices_ttl, instance, connection, since, began)                                                  \
     RUN(loop, r, REDIS_SCRIPT_ROUTE_REGISTER, 4, "herald:route:{42}", "herald:devices:{42}", "herald:box:{42}",        \
-        "herald:box:{42}:web", "web", instance, "100", connection, since, "300000", "1000000", began)
+        "herald:box:{42}:web", "web", instance, "100", connection, since, "300000", devices_ttl, began)
+#define REGISTER(instance, connection, since, began) REGISTER_FOR("1000000", instance, connection, since, began)
 
 struct answer {
     long long since, entries, is_owner, now;
@@ -108,6 +110,25 @@ static int flush_all(void **state)
     return 0;
 }
 
+/* Written again when it is older than the route's life, and with it the life of the whole list. */
+static void test_last_seen_is_written_now_and_then(void **state)
+{
+    const long long ages_ms[] = {0, 100000, 200000, 400000, -5000000};
+    long long now = answer_of(REGISTER("gw1-0", "7", "0", "0")).now;
+    (void)state;
+    for (size_t i = 0; i < sizeof ages_ms / sizeof ages_ms[0]; i++) {
+        char seen[24];
+        snprintf(seen, sizeof seen, "%lld", now - ages_ms[i]);
+        ASKED("HSET", "herald:devices:{42}", "web", seen);
+        ASKED("PEXPIRE", "herald:devices:{42}", "500000");
+        REGISTER_FOR("9000000", "gw1-0", "7", "0", "0");
+        bool is_written = strtoll(ASKED("HGET", "herald:devices:{42}", "web"), NULL, 10) != now - ages_ms[i];
+        bool is_prolonged = strtoll(ASKED("PTTL", "herald:devices:{42}"), NULL, 10) > 8000000;
+        assert_int_equal(is_written, ages_ms[i] == 400000 || ages_ms[i] < 0);
+        assert_int_equal(is_prolonged, is_written);
+    }
+}
+
 int main(void)
 {
 #define TEST(fn) cmocka_unit_test_setup(fn, flush_all)
@@ -115,6 +136,7 @@ int main(void)
         TEST(test_late_call_does_not_replace_a_newer_session),
         TEST(test_two_late_calls_are_in_order),
         TEST(test_call_in_time_wins_over_any_time),
+        TEST(test_last_seen_is_written_now_and_then),
     };
     return cmocka_run_group_tests(tests, set_up_all, tear_down_all);
 }

@@ -10,7 +10,8 @@
 --        nothing was written, since is the newer one's, and the caller closes with 4409.
 -- Route value: "<instance> <generation> <connection> <since in ms>". An older session of this device that is
 -- overwritten is told: PUBLISH herald:kick:<its instance> "<user>\n<device>\n<its connection> <its generation>".
--- A user's known devices are at most 64: the ones seen longest ago make room.
+-- A user's known devices are at most 64: the ones seen longest ago make room. When a device was last seen is written
+-- again only where that is older than the route's life: each write is a quarter of the cost of all of this.
 -- Atomic, because of two sessions of one device exactly one may end as the owner, whatever their order here; and
 -- because box_append reads the route in one step with its append: whichever of the two comes second sees the first, so
 -- no entry is left behind in a box that the session believes to be empty.
@@ -51,9 +52,15 @@ if is_other then
                user .. '\n' .. ARGV[1] .. '\n' .. connection .. ' ' .. generation)
 end
 
-redis.call('HSET', KEYS[2], ARGV[1], string.format('%.0f', now))
-redis.call('PEXPIRE', KEYS[2], ARGV[7])
-if redis.call('HLEN', KEYS[2]) > DEVICES_MAX then
+local is_new = redis.call('HSETNX', KEYS[2], ARGV[1], string.format('%.0f', now)) == 1
+local age = is_new and 0 or now - tonumber(redis.call('HGET', KEYS[2], ARGV[1]))
+if is_new or age < 0 or age >= math.min(tonumber(ARGV[6]), ARGV[7] / 4) then
+    if not is_new then
+        redis.call('HSET', KEYS[2], ARGV[1], string.format('%.0f', now))
+    end
+    redis.call('PEXPIRE', KEYS[2], ARGV[7])
+end
+if is_new and redis.call('HLEN', KEYS[2]) > DEVICES_MAX then
     local known = redis.call('HGETALL', KEYS[2])
     local oldest, oldest_seen
     for i = 1, #known, 2 do
@@ -64,4 +71,8 @@ if redis.call('HLEN', KEYS[2]) > DEVICES_MAX then
     end
     redis.call('HDEL', KEYS[2], oldest)
 end
-return {since, redis.call('XLEN', KEYS[3]) + redis.call('XLEN', KEYS[4]), 1, now}
+local entries = 0
+if redis.call('EXISTS', KEYS[3], KEYS[4]) > 0 then
+    entries = redis.call('XLEN', KEYS[3]) + redis.call('XLEN', KEYS[4])
+end
+return {since, entries, 1, now}
