@@ -13,6 +13,7 @@
 #include "gateway/session/drain.h"
 #include "gateway/session/goodbyes.h"
 #include "gateway/session/redis_clock.h"
+#include "gateway/session/registrations.h"
 #include "gateway/session/sessions.h"
 
 enum {
@@ -26,6 +27,7 @@ struct routes {
     struct sessions *sessions;
     struct wheel *wheel; /* session.refresh: when to refresh, or to register */
     struct goodbyes *goodbyes;
+    struct registrations *registrations;
     struct redis_clock *clock;
     struct redis *kicks; /* subscribed to herald:kick:<instance> */
 };
@@ -137,31 +139,65 @@ static void not_registered(struct session *s)
     failed(s);
 }
 
-static void on_registered(void *arg, enum err err, const struct redis_reply *reply)
+static void answered(struct session *s, enum err err, const struct redis_reply *reply)
 {
-    struct session *s = arg;
-    MAGIC_CHECK(s, SESSION_MAGIC);
+    registrations_done(s->sessions->routes->registrations);
     if (s->state == SESSION_ENDED)
         log_debug("session ended while it registered", F_STR("device", s->device));
     else if (err == ERR_OK && redis_reply_count(reply) == 4)
         registered(s, reply);
     else
         not_registered(s);
+}
+
+static void start_waiting(struct routes *routes);
+
+static void on_registered(void *arg, enum err err, const struct redis_reply *reply)
+{
+    struct session *s = arg;
+    MAGIC_CHECK(s, SESSION_MAGIC);
+    struct routes *routes = s->sessions->routes;
+    answered(s, err, reply);
     session_unref(s);
+    start_waiting(routes);
+}
+
+/* Its turn has come. False: Redis does not take it now, and that is its answer. */
+static bool send_registration(struct session *s)
+{
+    struct command command;
+    begin(&command, s);
+    command_add_int(&command, redis_clock_at(s->sessions->routes->clock, s->begun_ms));
+    enum err err = redis_script(s->sessions->redis, REDIS_SCRIPT_ROUTE_REGISTER, on_registered, s, 4, command.count,
+                                command.words, command.lens);
+    if (err == ERR_OK)
+        session_ref(s);
+    else
+        answered(s, err, NULL);
+    return err == ERR_OK;
+}
+
+/* session_end() is to come for those that are closing: they must not take the place of one that lives. */
+static bool is_leaving(const struct session *s)
+{
+    return s->state == SESSION_ENDED || conn_state(s->conn) == CONN_CLOSING;
+}
+
+static void start_waiting(struct routes *routes)
+{
+    for (struct session *s; (s = registrations_next(routes->registrations)); session_unref(s)) {
+        if (is_leaving(s))
+            registrations_done(routes->registrations);
+        else
+            (void)send_registration(s);
+    }
 }
 
 void routes_register(struct session *s)
 {
-    struct command command;
-    if (conn_state(s->conn) == CONN_CLOSING)
-        return; /* session_end() is to come: it must not take the place of one that lives */
-    begin(&command, s);
-    command_add_int(&command, redis_clock_at(s->sessions->routes->clock, s->begun_ms));
-    session_ref(s);
-    enum err err = redis_script(s->sessions->redis, REDIS_SCRIPT_ROUTE_REGISTER, on_registered, s, 4, command.count,
-                                command.words, command.lens);
-    if (err != ERR_OK)
-        on_registered(s, err, NULL);
+    struct routes *routes = s->sessions->routes;
+    if (!is_leaving(s) && registrations_start(routes->registrations, s) && !send_registration(s))
+        start_waiting(routes);
 }
 
 /* --- refresh ---------------------------------------------------------------------------------------------------------
@@ -292,6 +328,7 @@ struct routes *routes_new(struct sessions *sessions, const struct redis_options 
     routes->sessions = sessions;
     routes->goodbyes = goodbyes_new(sessions->redis, sessions->instance, sessions->generation,
                                     (uint32_t)sessions->settings.removals_max);
+    routes->registrations = registrations_new((uint32_t)sessions->settings.registrations_max);
     routes->clock = redis_clock_new(sessions->loop, sessions->redis);
     routes->wheel = wheel_new(WHEEL_TICK_MS, loop_now_ms(sessions->loop), on_due, routes);
     routes->kicks = redis_new(sessions->loop, options, "kicks", on_kicks_state, routes);
@@ -307,6 +344,7 @@ void routes_free(struct routes **routes)
     redis_free(&(*routes)->kicks);
     wheel_free(&(*routes)->wheel);
     goodbyes_free(&(*routes)->goodbyes);
+    registrations_free(&(*routes)->registrations);
     redis_clock_free(&(*routes)->clock);
     free(*routes);
     *routes = NULL;

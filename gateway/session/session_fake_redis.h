@@ -16,7 +16,7 @@
 #include "common/redis_script.h"
 #include "link.pb-c.h"
 
-enum { FAKE_BOXES = 8, FAKE_ENTRIES = 64, FAKE_PARTS = 4 * FAKE_ENTRIES, FAKE_TEXT = 160 };
+enum { FAKE_BOXES = 16, FAKE_ENTRIES = 64, FAKE_PARTS = 4 * FAKE_ENTRIES, FAKE_TEXT = 160 };
 
 struct redis_reply {
     enum redis_kind kind;

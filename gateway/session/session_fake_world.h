@@ -190,14 +190,20 @@ static inline void advance(uint64_t ms)
     }
 }
 
-/* A connection of device d of user u authenticates; its registration is on its way. */
-static inline struct conn *open_conn(void)
+/* A connection of that device of user u authenticates; its registration is on its way. */
+static inline struct conn *open_device(const char *device)
 {
-    const struct upgrade_request request = {.user = "u", .device = "d"};
+    const struct upgrade_request request = {.user = "u", .device = device};
+    CHECK(t.conn_count < CONNS);
     struct conn *c = &t.conns[t.conn_count++];
     *c = (struct conn){.id = (uint64_t)t.conn_count, .state = CONN_AUTH};
     sessions_conn_events.upgraded(t.sessions, c, &request);
     return c;
+}
+
+static inline struct conn *open_conn(void)
+{
+    return open_device("d");
 }
 
 /* The connection is gone. */
@@ -279,7 +285,7 @@ static inline const char *seen(const struct conn *c)
     return text;
 }
 
-static int world_window, world_page; /* for the next setup(); 0: the usual */
+static int world_window, world_page, world_registrations; /* for the next setup(); 0: the usual */
 
 static inline void on_redis(void *arg, bool is_up)
 {
@@ -303,6 +309,7 @@ static inline int setup(void **state)
                                               .route_ttl_ms = ROUTE_TTL_MS,
                                               .devices_ttl_ms = ROUTE_TTL_MS,
                                               .register_spread_ms = SPREAD_MS,
+                                              .registrations_max = world_registrations ? world_registrations : 100,
                                               .removals_max = 100};
     (void)state;
     memset(&t, 0, sizeof(t));

@@ -76,6 +76,12 @@ extern const char *const auth_result_names[],
       "Routes of ended sessions that Redis has not removed yet", NULL, NULL)                                           \
     X(GOODBYES_LOST, METRIC_COUNTER, "herald_gateway_route_removals_lost_total",                                       \
       "Routes of ended sessions left to run out: too many were waiting to be removed", NULL, NULL)                     \
+    X(REGISTRATIONS, METRIC_GAUGE, "herald_gateway_route_registrations",                                               \
+      "Registrations of routes that Redis has not answered; at most route.registrations_max", NULL, NULL)              \
+    X(REGISTRATIONS_WAITING, METRIC_GAUGE, "herald_gateway_route_registrations_waiting",                               \
+      "Registrations that wait for others to be answered", NULL, NULL)                                                 \
+    X(REGISTRATIONS_DEFERRED, METRIC_COUNTER, "herald_gateway_route_registrations_deferred_total",                     \
+      "Registrations that had to wait for others to be answered", NULL, NULL)                                          \
     X(ROUTES, METRIC_COUNTER, "herald_gateway_routes_total", "Answers of Redis about routes", "event",                 \
       route_event_names)
 

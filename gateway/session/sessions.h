@@ -33,6 +33,7 @@ struct session_settings {
     int64_t behind_ms;        /* after a refusal: look into the mailbox by itself when no poke came so long */
     int64_t route_ttl_ms, devices_ttl_ms;
     int64_t register_spread_ms; /* everyone registers again within it when Redis came back */
+    int64_t registrations_max;  /* under way at Redis; more wait */
     int64_t removals_max;       /* routes of ended sessions that wait to be removed */
 };
 
