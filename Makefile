@@ -40,7 +40,7 @@ gateway_SRCS += $(addprefix gateway/session/, session.c sessions.c once.c backlo
 gateway_SRCS += $(addprefix gateway/link/, fence.c inbox.c box_fates.c peers.c returns.c upstream.c pending.c link_metrics.c)
 gateway_SRCS += $(addprefix gateway/canary/, beat.c canary_client.c canary.c)
 gateway_SRCS += $(addprefix gateway/ws/, utf8.c frame.c accept_key.c http_status.c http_head.c query.c origin.c upgrade.c \
-    ws_codec.c deflate.c deflater.c deflate_offer.c takeover.c outq.c gate.c conn.c conn_close.c conn_http.c conn_io.c conn_fate.c conns.c)
+    ws_codec.c deflate.c deflater.c deflate_offer.c takeover.c outq.c bucket.c gate.c conn.c conn_close.c conn_http.c conn_io.c conn_fate.c conns.c)
 
 router_SRCS := $(addprefix router/, main.c router.c settings.c metrics.c)
 router_SRCS += $(addprefix router/record/, push.c push_json.c push_proto.c record.c delivery.c sender.c deadletter.c canary.c)

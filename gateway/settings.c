@@ -28,6 +28,12 @@ const struct option gateway_options[] = {
      "Where clients reach this gateway, as told to others. Empty: ws://<node>:<port><path>."},
     {"ws", "backlog", OPTION_INT, AT(ws_backlog), "4096", 1, 65535, NULL,
      "Connections that may wait to be accepted, for each worker; the system's limit holds too."},
+    {"ws", "tcp_user_timeout", OPTION_DURATION, AT(ws_user_timeout_ms), "30s", 0, 600000, NULL,
+     "A client whose machine has not acknowledged bytes for so long is taken for lost (TCP_USER_TIMEOUT); 0: as the "
+     "system is set."},
+    {"ws", "tcp_notsent_lowat", OPTION_SIZE, AT(ws_notsent_lowat), "64KiB", 0, 16 << 20, NULL,
+     "What the kernel takes for a client beyond what is on its way (TCP_NOTSENT_LOWAT); what is more waits in the "
+     "worker, by priority. 0: as the system is set."},
     CONN_OPTION_ROWS(struct gateway_settings,
                      conn){"auth", "mode", OPTION_CHOICE, AT(auth.mode), "jwt", 0, 0, AUTH_MODE_CHOICES,
                            "none: any client may connect as any user; for trusted networks only."},

@@ -25,7 +25,7 @@ struct gateway_settings {
     int64_t workers;
     int64_t stop_timeout_ms;
     char *ws_listen, *ws_url;
-    int64_t ws_backlog;
+    int64_t ws_backlog, ws_user_timeout_ms, ws_notsent_lowat;
     struct conn_settings conn;
     struct auth_settings auth;
     struct session_settings session;

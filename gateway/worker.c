@@ -220,8 +220,10 @@ static bool start_listener(struct worker *w)
     char host[NET_HOST_MAX + 1];
     uint16_t port;
     const struct gateway_settings *settings = w->settings;
+    const struct net_tuning tuning = {(int)settings->ws_user_timeout_ms, (int)settings->ws_notsent_lowat};
     if (net_split(settings->ws_listen, host, &port) != ERR_OK ||
-        net_listen(host, port, (int)settings->ws_backlog, true, &w->listener) != ERR_OK) {
+        net_listen(host, port, (int)settings->ws_backlog, true, &w->listener) != ERR_OK ||
+        net_tune(w->listener, &tuning) != ERR_OK) {
         log_error("cannot listen", F_STR("address", settings->ws_listen), F_ERRNO(errno));
         w->listener = -1;
         return false;

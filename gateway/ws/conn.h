@@ -79,6 +79,11 @@ struct conn_settings {
     int64_t queue_max_bytes;           /* queued for one connection; beyond: the frame's policy */
     int64_t queue_max_age_ms;          /* oldest queued frame; beyond: close SLOW */
     int64_t connections_max;           /* of a worker; beyond: HTTP 503 with Retry-After */
+    int64_t unauthenticated_max;       /* of these, not authenticated yet; the same */
+    int64_t connect_rate;              /* new ones a second; 0: any number. Beyond: 503 */
+    int64_t connect_burst;             /* and at once, after a pause */
+    int64_t retry_max_ms;              /* the longest Retry-After of those */
+    int64_t accept_batch;              /* accepted in one turn: those who are connected get theirs between */
     bool is_deflate;                   /* permessage-deflate is accepted where it is offered */
     int64_t deflate_min, deflate_level;
     struct takeover_settings takeover;

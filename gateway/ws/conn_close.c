@@ -1,4 +1,5 @@
 /* The ways in which a connection ends; see conn.h. */
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -11,7 +12,7 @@
 #include "gateway/ws/http_status.h"
 #include "gateway/ws/upgrade.h"
 
-enum { CLOSE_TEXT_MAX = 123 };
+enum { CLOSE_TEXT_MAX = 123, RETRY_MIN_S = 5, RETRY_SPREAD_S = 6 /* who was refused together comes back apart */ };
 
 static uint16_t close_code(enum close_reason reason)
 {
@@ -67,19 +68,39 @@ void conn_close(struct conn *c, enum close_reason reason, const char *text)
     conn_close_code(c, reason, close_code(reason), text);
 }
 
-void conn_refuse(struct conn *c, enum close_reason reason, int status, const char *why)
+/* Head, answer, and no more: CLOSING. */
+static void refuse(struct conn *c, enum close_reason reason, int status, const char *why, unsigned retry_after_s)
 {
     struct conns *conns = c->conns;
     metric_add_labelled(METRIC_WS_HTTP_REFUSED, http_status_index(status), 1);
-    log_limited(LOG_INFO, "request refused", F_INT("status", status), F_STR("why", why), F_STR("peer", conn_peer(c)));
     conn_head_release(c);
     buf_clear(&conns->answer);
-    upgrade_refusal(status, why, &conns->answer);
+    upgrade_refusal(status, why, retry_after_s, &conns->answer);
     struct message *answer = message_copy(conns->answer.bytes, conns->answer.len);
     conn_queue(c, answer, NULL);
     message_unref(&answer);
     c->is_deaf = true;
     start_closing(c, reason);
+}
+
+void conn_refuse(struct conn *c, enum close_reason reason, int status, const char *why)
+{
+    log_limited(LOG_INFO, "request refused", F_INT("status", status), F_STR("why", why), F_STR("peer", conn_peer(c)));
+    refuse(c, reason, status, why, RETRY_MIN_S + (unsigned)random() % RETRY_SPREAD_S);
+}
+
+void conn_turn_away(struct conn *c, bool has_more)
+{
+    struct conns *conns = c->conns;
+    uint64_t wait_ms = bucket_promise(&conns->bucket, loop_now_ms(conns->loop));
+    uint64_t wait_s = wait_ms / 1000 + 1 + (uint64_t)random() % 2,
+             max_s = (uint64_t)conns->settings->retry_max_ms / 1000;
+    metric_add_labelled(METRIC_WS_REFUSED, GATE_RATE, 1);
+    log_limited(LOG_INFO, "too many new connections: some are told to come later", F_UINT("seconds", wait_s));
+    refuse(c, CLOSE_BAD_REQUEST, 503, gate_text(GATE_RATE), (unsigned)(wait_s < max_s ? wait_s : max_s));
+    /* All that it said is read, so closing does not reset the connection: no need to wait for the other side, which
+     * in a storm would be thousands to wait for. */
+    c->is_close_received = !has_more;
 }
 
 void conn_closing_drained(struct conn *c)

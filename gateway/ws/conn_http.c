@@ -82,6 +82,10 @@ void conn_head_input(struct conn *c, const char *bytes, size_t len)
         conn_refuse(c, CLOSE_BAD_REQUEST, u.status, u.why);
         return;
     }
+    if (!c->is_own && !bucket_take(&c->conns->bucket, loop_now_ms(c->conns->loop))) {
+        conn_turn_away(c, used < len);
+        return;
+    }
     accept_upgrade(c, &u);
     if (used < len)
         conn_frames_input(c, bytes + used, len - used);

@@ -10,6 +10,7 @@
 #include "common/poll_set.h"
 #include "common/slab.h"
 #include "common/wheel.h"
+#include "gateway/ws/bucket.h"
 #include "gateway/ws/conn.h"
 #include "gateway/ws/deflate.h"
 #include "gateway/ws/gate.h"
@@ -100,6 +101,7 @@ struct conns {
     struct loop_fd listener_watch;
     struct loop_timer *accept_timer; /* resumes accepting */
     struct gate gate;
+    struct bucket bucket;
 
     struct slab *slab;
     struct outq_pool *outqs;
@@ -137,6 +139,8 @@ bool conn_has_room(struct conn *c, size_t frame_len);
 void conn_close_code(struct conn *c, enum close_reason reason, uint16_t code, const char *text);
 /* Answers the request with an HTTP status and closes. */
 void conn_refuse(struct conn *c, enum close_reason reason, int status, const char *why);
+/* The bucket is empty: 503, and back when there is room. has_more: something came behind the request. */
+void conn_turn_away(struct conn *c, bool has_more);
 /* The socket is closed now; the rest follows at the end of the turn. Never inside an upcall. */
 void conn_gone(struct conn *c, enum close_reason reason);
 /* CLOSING, and the queue is empty: what comes next? */

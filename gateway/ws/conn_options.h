@@ -51,7 +51,18 @@
     X(type, field, "limit", "queue_age", DURATION, queue_max_age_ms, "10s", 100, 600000,                               \
       "A connection whose oldest queued frame has waited for so long is closed with 4008.")                            \
     X(type, field, "limit", "connections", INT, connections_max, "20000", 1, 1000000,                                  \
-      "Most connections of one worker; more are answered with 503.")
+      "Most connections of one worker; more are answered with 503.")                                                   \
+    X(type, field, "limit", "unauthenticated", INT, unauthenticated_max, "4096", 1, 1000000,                           \
+      "Most connections of one worker that have not authenticated yet; more are answered with 503.")                   \
+    X(type, field, "limit", "connect_rate", INT, connect_rate, "5000", 0, 1000000,                                     \
+      "New connections that a worker takes a second; others are answered with 503 and a Retry-After, before their "    \
+      "token is looked at. 0: any number.")                                                                            \
+    X(type, field, "limit", "connect_burst", INT, connect_burst, "10000", 1, 1000000,                                  \
+      "New connections that it takes at once, when there were few before.")                                            \
+    X(type, field, "limit", "retry_after_max", DURATION, retry_max_ms, "60s", 1000, 3600000,                           \
+      "Longest Retry-After that these are told.")                                                                      \
+    X(type, field, "ws", "accept_batch", INT, accept_batch, "64", 1, 4096,                                             \
+      "New connections accepted in one turn of a worker, before those that are there are served again.")
 
 #define CONN_OPTION_ROW(type, field, section, key, kind, member, fallback, min, max, help)                             \
     {section, key, OPTION_##kind, offsetof(type, field.member), fallback, min, max, NULL, help},

@@ -161,6 +161,8 @@ static inline int setup(void **state)
         .queue_max_bytes = 1 << 20,
         .queue_max_age_ms = 60000,
         .connections_max = 100,
+        .unauthenticated_max = 100,
+        .accept_batch = 16,
     };
     w->is_authenticating = true;
     w->close_on_message = CLOSE_REASON_COUNT;

@@ -15,7 +15,6 @@
 enum {
     WHEEL_TICK_MS = 100,
     MOVES_MAX = 64,           /* a tick, where many have left */
-    ACCEPTS_PER_TURN = 64,    /* those who are connected get their turn between */
     ACCEPT_PAUSE_MS = 200,    /* after descriptors ran out */
     REFUSED_CLOSING_MAX = 512 /* beyond so many that are closing, one too many gets no 503 but is dropped */
 };
@@ -61,6 +60,7 @@ static void on_tick(void *arg)
     metric_set(METRIC_WS_CONN_BYTES, (int64_t)slab_bytes(conns->slab));
     if (conns->counts[CONN_HEAD] == 0 && conns->head_count > 0) /* one at a time: others may come at once */
         http_head_free(&conns->heads[--conns->head_count]);
+    metric_set(METRIC_WS_PROMISED, bucket_promised(&conns->bucket, loop_now_ms(conns->loop)));
 }
 
 /* Ticks only while a write waits. */
@@ -85,7 +85,11 @@ static uint32_t live_count(const struct conns *conns)
 static void take_connection(struct conns *conns, int fd, const struct in6_addr *peer)
 {
     metric_add(METRIC_WS_ACCEPTED, 1);
-    enum gate_refusal refusal = gate_ask(&conns->gate, live_count(conns), conns->settings->connections_max);
+    const struct gate_load load = {.connections = live_count(conns),
+                                   .unauthenticated = conns_count(conns, CONN_HEAD) + conns_count(conns, CONN_AUTH),
+                                   .connections_max = conns->settings->connections_max,
+                                   .unauthenticated_max = conns->settings->unauthenticated_max};
+    enum gate_refusal refusal = gate_ask(&conns->gate, &load);
     bool is_refused = refusal != GATE_REFUSAL_COUNT;
     if (is_refused)
         metric_add_labelled(METRIC_WS_REFUSED, refusal, 1);
@@ -132,7 +136,7 @@ static void on_listener(int listener, short events, void *arg)
     struct conns *conns = arg;
     MAGIC_CHECK(conns, CONNS_MAGIC);
     (void)events;
-    for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
+    for (int64_t i = 0; i < conns->settings->accept_batch; i++) {
         int fd;
         struct in6_addr peer;
         enum err err = net_accept(listener, &fd, &peer);
@@ -178,6 +182,7 @@ struct conns *conns_new(struct loop *loop, const struct conn_settings *settings,
     conns->arg = arg;
     conns->listener = -1;
     conns->ping_phase = (uint64_t)random();
+    bucket_init(&conns->bucket, settings->connect_rate, settings->connect_burst, loop_now_ms(loop));
     for (size_t i = 0; i <= CONN_GONE; i++)
         list_init(&conns->states[i]);
     list_init(&conns->told);

@@ -9,10 +9,12 @@ const char *const gate_refusal_names[] = {
         NULL,
 };
 
-enum gate_refusal gate_ask(const struct gate *gate, uint32_t connections, int64_t connections_max)
+enum gate_refusal gate_ask(const struct gate *gate, const struct gate_load *load)
 {
-    if (connections >= connections_max)
+    if (load->connections >= load->connections_max)
         return GATE_FULL;
+    if (load->unauthenticated >= load->unauthenticated_max)
+        return GATE_UNAUTHENTICATED;
     unsigned refusal = GATE_FULL;
     while (refusal < GATE_REFUSAL_COUNT && !gate->is_closed[refusal])
         refusal++;

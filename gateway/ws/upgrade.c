@@ -209,25 +209,23 @@ static const char *extra_fields(int status)
         return "Allow: GET\r\n";
     case 426:
         return "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n";
-    case 503:
-        return "Retry-After: 5\r\n";
     default:
         return "";
     }
 }
 
-void upgrade_refusal(int status, const char *why, struct buf *out)
+void upgrade_refusal(int status, const char *why, unsigned retry_after_s, struct buf *out)
 {
+    buf_printf(out, "HTTP/1.1 %d %s\r\n%s", status, http_status_phrase(status), extra_fields(status));
+    if (status == 503)
+        buf_printf(out, "Retry-After: %u\r\n", retry_after_s);
     buf_printf(out,
-               "HTTP/1.1 %d %s\r\n"
-               "%s"
                "Connection: %s\r\n"
                "Content-Type: text/plain; charset=utf-8\r\n"
                "Content-Length: %zu\r\n"
                "\r\n"
                "%s\n",
-               status, http_status_phrase(status), extra_fields(status), status == 426 ? "Upgrade, close" : "close",
-               strlen(why) + 1, why);
+               status == 426 ? "Upgrade, close" : "close", strlen(why) + 1, why);
 }
 
 void upgrade_answer(const struct upgrade *u, struct buf *out)
@@ -235,5 +233,5 @@ void upgrade_answer(const struct upgrade *u, struct buf *out)
     if (u->status == 101)
         answer_upgrade(u, out);
     else
-        upgrade_refusal(u->status, u->why, out);
+        upgrade_refusal(u->status, u->why, 0, out);
 }

@@ -27,6 +27,6 @@ void upgrade_decide(struct http_head *head, const struct conn_settings *settings
 /* Appends the 101, or the refusal. */
 void upgrade_answer(const struct upgrade *u, struct buf *out);
 /* Appends a refusal that needs no request: 400, 413, 414, 431 from the parser, 503. */
-void upgrade_refusal(int status, const char *why, struct buf *out);
+void upgrade_refusal(int status, const char *why, unsigned retry_after_s, struct buf *out);
 
 #endif

@@ -170,14 +170,14 @@ static void a_refusal_is_a_whole_answer(void **state)
     for (size_t i = 0; i < sizeof(statuses) / sizeof(statuses[0]); i++) {
         struct buf out;
         buf_init(&out);
-        upgrade_refusal(statuses[i], "because", &out);
+        upgrade_refusal(statuses[i], "because", 7, &out);
         const char *body = strstr(out.bytes, "\r\n\r\n");
         assert_non_null(body);
         assert_string_equal(body + 4, "because\n");
         assert_non_null(strstr(out.bytes, "\r\nContent-Length: 8\r\n"));
         assert_non_null(
             strstr(out.bytes, statuses[i] == 426 ? "\r\nConnection: Upgrade, close\r\n" : "\r\nConnection: close\r\n"));
-        assert_int_equal(strstr(out.bytes, "\r\nRetry-After: ") != NULL, statuses[i] == 503);
+        assert_int_equal(strstr(out.bytes, "\r\nRetry-After: 7\r\n") != NULL, statuses[i] == 503);
         assert_int_equal(strstr(out.bytes, "\r\nAllow: GET\r\n") != NULL, statuses[i] == 405);
         buf_release(&out);
     }

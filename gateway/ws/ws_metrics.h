@@ -25,6 +25,8 @@ enum ws_frame_kind { WS_FRAME_TEXT, WS_FRAME_BINARY, WS_FRAME_PING, WS_FRAME_PON
       "HTTP requests that did not become WebSockets, by the status of the answer.", "status", http_status_names)       \
     X(WS_REFUSED, METRIC_COUNTER, "herald_gateway_connections_refused_total",                                          \
       "New connections that were not let in (503), by reason.", "reason", gate_refusal_names)                          \
+    X(WS_PROMISED, METRIC_GAUGE, "herald_gateway_connections_promised",                                                \
+      "New connections that were told to come later (Retry-After), and whose time has not come", NULL, NULL)           \
     X(WS_ACCEPT_PAUSES, METRIC_COUNTER, "herald_gateway_accept_pauses_total",                                          \
       "Times that accepting was paused because descriptors or memory for sockets ran out.", NULL, NULL)                \
     X(WS_FRAMES_IN, METRIC_COUNTER, "herald_gateway_ws_received_total",                                                \
