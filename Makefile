@@ -13,6 +13,7 @@
 #   make instructions   what a message costs in instructions, compared with bench/instructions.json; update-instructions
 #   make bench-peers    Herald beside Nchan, Node, Netty and Centrifugo, the same clients and messages
 #   make bench-slow     one client in ten does not read for 30 s: what the others notice
+#   make bench-storm    a gateway is killed, and its 40,000 clients come to another one at once
 #   make bench bench-million docs install clean
 
 VARIANT ?= release
@@ -247,6 +248,13 @@ bench-slow:
 	@$(MAKE) --no-print-directory -j2 programs $(O)/herald-load
 	@bench/slow_clients.py $(SLOW)
 .PHONY: bench-slow
+
+# A gateway is killed with -9 and its clients come to another one: two minutes. STORM="--clients 100000": see --help
+bench-storm:
+	@deploy/deps test
+	@$(MAKE) --no-print-directory -j2 programs $(O)/herald-load $(O)/herald-handshakes
+	@bench/storm.py $(STORM)
+.PHONY: bench-storm
 
 # Herald and others side by side, 25 minutes; --docs writes docs/benchmarks.md. PEERS="--rounds 3 --only herald,node": a round is 200 s,
 # the first two (--idle-rounds) 180 s longer

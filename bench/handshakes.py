@@ -82,7 +82,7 @@ class Stage:
         self.key = os.path.join(self.folder.name, "key.pem")
         self.offset = free_port_offset()
         self.clients = self.make_clients()  # before the gateway: they make the key
-        options = {"log.level": "warn", "auth.algorithm": algorithm, "auth.key_file": self.key}
+        options = {"log.level": "warn", "limit.connect_rate": "0", "auth.algorithm": algorithm, "auth.key_file": self.key}
         options.update(pair.split("=", 1) for pair in args.set)
         self.cluster = Cluster(self.folder.name, gateways=1, workers=1, routers=0, registries=0,
                                port_offset=self.offset, assignments=options)

@@ -20,9 +20,10 @@ class Stage:
 
     def __init__(self, stand, broker="kafka", env=None):
         self.folder = tempfile.TemporaryDirectory(prefix="herald-bench-")
+        options = {"log.level": "warn", "limit.connect_rate": 0, **dict(stand.options)}  # what it can, not what it admits
         self.cluster = Cluster(self.folder.name, gateways=stand.gateways, workers=stand.workers, routers=stand.routers,
                                registries=1, broker=broker, partitions=stand.partitions, port_offset=free_port_offset(),
-                               assignments={"log.level": "warn", **dict(stand.options)}, programs=PROGRAMS, env=env)
+                               assignments=options, programs=PROGRAMS, env=env)
         try:
             self.cluster.up()
         except BaseException:
