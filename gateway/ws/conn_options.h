@@ -52,7 +52,7 @@
       "A connection whose oldest queued frame has waited for so long is closed with 4008.")                            \
     X(type, field, "limit", "connections", INT, connections_max, "20000", 1, 1000000,                                  \
       "Most connections of one worker; more are answered with 503.")                                                   \
-    X(type, field, "limit", "unauthenticated", INT, unauthenticated_max, "4096", 1, 1000000,                           \
+    X(type, field, "limit", "unauthenticated", INT, unauthenticated_max, "10000", 1, 1000000,                          \
       "Most connections of one worker that have not authenticated yet; more are answered with 503.")                   \
     X(type, field, "limit", "connect_rate", INT, connect_rate, "5000", 0, 1000000,                                     \
       "New connections that a worker takes a second; others are answered with 503 and a Retry-After, before their "    \
