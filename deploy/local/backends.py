@@ -138,7 +138,7 @@ class Kafka(Backend):
         self.process.start()
 
     def wait(self):
-        self.process.wait_ready(lambda: connects("127.0.0.1", self.port), 60)
+        self.process.wait_ready(lambda: connects("127.0.0.1", self.port), 180)  # seconds; 5 on a machine with nothing else to do
 
 
 class Elsewhere(Backend):
