@@ -29,8 +29,8 @@ const struct option gateway_options[] = {
     {"ws", "backlog", OPTION_INT, AT(ws_backlog), "4096", 1, 65535, NULL,
      "Connections that may wait to be accepted, for each worker; the system's limit holds too."},
     {"ws", "tcp_user_timeout", OPTION_DURATION, AT(ws_user_timeout_ms), "30s", 0, 600000, NULL,
-     "A client whose machine has not acknowledged bytes for so long is taken for lost (TCP_USER_TIMEOUT); 0: as the "
-     "system is set."},
+     "A client that has acknowledged no bytes, or has read none of what fills the kernel's buffers, for so long is "
+     "taken for lost (TCP_USER_TIMEOUT); 0: as the system is set."},
     {"ws", "tcp_notsent_lowat", OPTION_SIZE, AT(ws_notsent_lowat), "64KiB", 0, 16 << 20, NULL,
      "What the kernel takes for a client beyond what is on its way (TCP_NOTSENT_LOWAT); what is more waits in the "
      "worker, by priority. 0: as the system is set."},
