@@ -23,7 +23,7 @@ enum {
     UNDER_WAY_MAX = 256,
     TOKEN_TTL_S = 86400,
     ADDRESS_MAX = 256,
-    PER_SOURCE = 20000, /* connections from one loopback address */
+    PER_SOURCE = 4000, /* connections from one loopback address: the kernel looks long for the last free ports */
     BUCKET_US = 10000,
     BUCKETS = 4096, /* 41 s of waiting */
     NOBODY = 0xFFFFFFFF

@@ -20,7 +20,8 @@ class Stage:
 
     def __init__(self, stand, broker="kafka", env=None):
         self.folder = tempfile.TemporaryDirectory(prefix="herald-bench-")
-        options = {"log.level": "warn", "limit.connect_rate": 0, **dict(stand.options)}  # what it can, not what it admits
+        what_it_can = {"limit.connect_rate": 0} if stand.gateways else {}  # not what it admits
+        options = {"log.level": "warn", **what_it_can, **dict(stand.options)}
         self.cluster = Cluster(self.folder.name, gateways=stand.gateways, workers=stand.workers, routers=stand.routers,
                                registries=1, broker=broker, partitions=stand.partitions, port_offset=free_port_offset(),
                                assignments=options, programs=PROGRAMS, env=env)
