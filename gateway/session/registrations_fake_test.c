@@ -14,7 +14,7 @@ static int setup_bounded(void **state)
 static void open_many(void)
 {
     for (int i = 0; i < MANY; i++) {
-        char device[8];
+        char device[16];
         snprintf(device, sizeof(device), "d%d", i);
         opened[i] = open_device(device);
     }
