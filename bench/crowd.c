@@ -209,11 +209,11 @@ static ssize_t take(struct crowd *crowd, uint32_t i, const char *bytes, size_t l
     if (len < 4)
         return len >= 2 && bytes[1] == 0 ? (take_frame(crowd, i, bytes[0] & 0x0F, bytes + 2, 0), 2) : 0;
     size_t head = 2, payload = bytes[1] & 0x7F;
+    CHECK(payload != 127); /* nobody sends so much; a length of 127 comes in two bytes */
     if (payload == 126) {
         head = 4;
         payload = (size_t)(uint8_t)bytes[2] << 8 | (uint8_t)bytes[3];
     }
-    CHECK(payload != 127);
     if (len < head + payload)
         return 0;
     take_frame(crowd, i, bytes[0] & 0x0F, bytes + head, payload);
