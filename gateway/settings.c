@@ -172,6 +172,8 @@ static const char *check(const struct gateway_settings *settings)
         return "link.listen with a fixed port is for one worker only: use port *";
     if (settings->session.unwritten_max > settings->conn.queue_max_bytes)
         return "session.unwritten_max is above limit.queue_bytes";
+    if (settings->conn.idle_timeout_ms <= settings->conn.ping_interval_ms)
+        return "ws.idle_timeout is not above ws.ping_interval: who only answers pings would be closed";
     if (settings->canary.timeout_ms <= settings->canary.interval_ms)
         return "canary.timeout is not above canary.interval";
     return check_levels(settings->relief.pressure.at);
