@@ -61,6 +61,10 @@ static void turn(struct client *client)
     client->now_us = clock_mono_us();
     for (int i = 0; i < n; i++)
         serve(client, &client->conns[events[i].data.u32], events[i].events);
+    if (client->plan->rest_us > 0) {
+        struct timespec rest = {.tv_nsec = (long)client->plan->rest_us * 1000};
+        clock_nanosleep(CLOCK_MONOTONIC, 0, &rest, NULL);
+    }
 }
 
 _Noreturn void client_run(const struct plan *plan, uint32_t first, uint32_t count, struct tally *tally)

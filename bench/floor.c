@@ -2,8 +2,9 @@
  * The raw floors: what the kernel takes on this machine, now, for what any server has to do. No protocol at all.
  *
  *     herald-floor send PORT CONNECTIONS ROUNDS           one 128-byte frame with one send() to each, ROUNDS times over
- *     herald-floor writev PORT CONNECTIONS ROUNDS BATCH   BATCH of them with one writev()
- *     herald-floor accept PORT CONNECTIONS                accept, epoll_ctl, recv of a request, send of an answer
+ *     herald-floor paced PORT CONNECTIONS ROUNDS RATE     the same, RATE a second: what is due each millisecond, then
+ * sleep herald-floor writev PORT CONNECTIONS ROUNDS BATCH   BATCH of them with one writev() herald-floor accept PORT
+ * CONNECTIONS                accept, epoll_ctl, recv of a request, send of an answer
  *
  * Prints "listening", then a line of JSON with its CPU time for each message, or connection.
  */
@@ -21,6 +22,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/check.h"
@@ -80,7 +82,15 @@ static void write_frames(int fd, char *bytes, size_t len, int batch)
     }
 }
 
-static void send_rounds(uint16_t port, long count, long rounds, int batch)
+/* Until the next millisecond, where what is due in this one is sent. */
+static void keep_pace(long sent, long a_ms)
+{
+    if (a_ms > 0 && sent % a_ms == 0)
+        clock_nanosleep(CLOCK_MONOTONIC, 0, &(struct timespec){.tv_nsec = 1000000}, NULL);
+}
+
+/* a_ms: messages a millisecond; 0: as fast as it goes. */
+static void send_rounds(uint16_t port, long count, long rounds, int batch, long a_ms)
 {
     static char frames[BATCH_MAX * FRAME_LEN];
     memset(frames, 'x', sizeof frames);
@@ -92,8 +102,10 @@ static void send_rounds(uint16_t port, long count, long rounds, int batch)
         CHECK((fds[i] = accept_one(listener, epoll)) >= 0);
     double before = cpu_us();
     for (long round = 0; round < rounds; round++) {
-        for (long i = 0; i < count; i++)
+        for (long i = 0; i < count; i++) {
             write_frames(fds[i], frames, (size_t)batch * FRAME_LEN, batch);
+            keep_pace(i + 1, a_ms);
+        }
         struct epoll_event event;
         (void)epoll_wait(epoll, &event, 1, 0); /* a server looks for input between rounds */
     }
@@ -142,13 +154,15 @@ int main(int argc, char **argv)
     uint16_t port = (uint16_t)numbers[0];
     bool is_known = argc >= 4 && port > 0 && numbers[1] > 0 && numbers[2] > 0;
     if (is_known && strcmp(argv[1], "send") == 0)
-        send_rounds(port, numbers[1], numbers[2], 1);
+        send_rounds(port, numbers[1], numbers[2], 1, 0);
+    else if (is_known && strcmp(argv[1], "paced") == 0 && numbers[3] >= 1000)
+        send_rounds(port, numbers[1], numbers[2], 1, numbers[3] / 1000);
     else if (is_known && strcmp(argv[1], "writev") == 0 && numbers[3] > 0 && numbers[3] <= BATCH_MAX)
-        send_rounds(port, numbers[1], numbers[2], (int)numbers[3]);
+        send_rounds(port, numbers[1], numbers[2], (int)numbers[3], 0);
     else if (is_known && strcmp(argv[1], "accept") == 0)
         accept_all(port, numbers[1]);
     else {
-        fprintf(stderr, "usage: herald-floor send|writev|accept PORT CONNECTIONS [ROUNDS [BATCH]]\n");
+        fprintf(stderr, "usage: herald-floor send|paced|writev|accept PORT CONNECTIONS [ROUNDS [RATE|BATCH]]\n");
         return 2;
     }
     return 0;

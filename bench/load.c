@@ -7,7 +7,7 @@
  *     herald-load --gateway HOST:PORT[,..] --connections N [--processes N] [--ramp PER_S] [--reconnect MS]
  *                 [--brokers B --stream to=user|users|all,class=volatile|durable,rate=N,size=BYTES,group=N,burst=N,
  *                 fields=JSON]... [--warm-up S] [--seconds S] [--drain S] [--linger MS] [--prefix P] [--secret S]
- * [--raw]
+ * [--rest US] [--raw]
  *
  * Connects, warms up, prints "ready" and the milliseconds that connecting took, and waits for a line on standard input
  * (so that the caller can look at memory and CPU). Then it runs, prints one JSON object (docs/benchmarks.md), and stays

@@ -23,7 +23,8 @@ def _spent(before, after):
 def _arguments(scenario, stage, prefix):
     argv = ["--prefix", prefix, "--ramp", scenario.ramp, "--brokers", stage.cluster.broker.address,
             "--warm-up", round(scenario.warm_up), "--seconds", round(scenario.duration),
-            "--linger", round(scenario.linger * 1000), "--reconnect", round(scenario.reconnect * 1000)]
+            "--linger", round(scenario.linger * 1000), "--rest", round(scenario.rest * 1e6),
+            "--reconnect", round(scenario.reconnect * 1000)]
     for stream in scenario.streams:
         argv += ["--stream", stream.argument()]
     return argv
@@ -58,9 +59,11 @@ def delivery(scenario, stage, rounds):
                                        f"the producer lingers {scenario.linger * 1000:g} ms"))
     for i in range(rounds):
         if scenario.floor != "none":
-            result.floors.append(floor_us("send", scenario.connections))
+            result.floors.append(floor_us("send", scenario.connections, rest=scenario.rest))
         if scenario.floor == "writev":
-            result.add(floor_writev=floor_us("writev", scenario.connections, batch=scenario.batch))
+            result.add(floor_writev=floor_us("writev", scenario.connections, batch=scenario.batch, rest=scenario.rest))
+        if scenario.floor == "paced":
+            result.add(floor_paced=floor_us("paced", scenario.connections, rest=scenario.rest, rate=scenario.streams[0].rate))
         writes = stage.mailbox_writes()
         try:
             with Load(stage.gateways(), scenario.connections, *_arguments(scenario, stage, f"r{i}-")) as load:
@@ -80,6 +83,9 @@ def delivery(scenario, stage, rounds):
     if "floor_writev" in result.values:
         result.notes.append(f"the floor with writev() of {scenario.batch} frames: "
                             f"{sorted(result.values['floor_writev'])[rounds // 2]:.2f} us a message")
+    if "floor_paced" in result.values:
+        paced = sorted(result.values["floor_paced"])[rounds // 2]
+        result.notes.append(f"the floor at this rate, what is due each ms and then asleep: {paced:.2f} us a message")
     return result
 
 
@@ -110,7 +116,7 @@ def idle(scenario, stage, _rounds):
     """CPU us a second for each connection that only answers pings, less what the same processes take without any."""
     result = _result(scenario, _facts(scenario))
     base = _cpu_over(stage, IDLE_BASE_S)
-    with Load(stage.gateways(), scenario.connections, "--prefix", "idle-") as load:
+    with Load(stage.gateways(), scenario.connections, "--prefix", "idle-", "--rest", round(scenario.rest * 1e6)) as load:
         time.sleep(SETTLE_S)
         full = _cpu_over(stage, scenario.duration)
         report = load.run()

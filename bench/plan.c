@@ -105,6 +105,7 @@ static const struct option long_options[] = {{"gateway", required_argument, NULL
                                              {"seconds", required_argument, NULL, 's'},
                                              {"drain", required_argument, NULL, 'd'},
                                              {"linger", required_argument, NULL, 'l'},
+                                             {"rest", required_argument, NULL, 'r'},
                                              {"raw", no_argument, NULL, 'R'},
                                              {"prefix", required_argument, NULL, 'p'},
                                              {"secret", required_argument, NULL, 'S'},
@@ -140,6 +141,9 @@ static bool take_number(struct plan *plan, int c)
     case 'l':
         plan->linger_ms = n;
         return true;
+    case 'r':
+        plan->rest_us = n;
+        return n < 1000000;
     default:
         return false;
     }

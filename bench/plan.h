@@ -30,7 +30,8 @@ struct plan {
     uint64_t warm_up_s, seconds;
     uint64_t drain_s;   /* after the last push was due: how long what is missing is waited for */
     uint64_t linger_ms; /* of the producer */
-    bool is_raw;        /* bare TCP connections that only read */
+    uint64_t rest_us; /* a client that has read looks again after so long, and is not woken before; 0: woken at once */
+    bool is_raw;      /* bare TCP connections that only read */
     struct stream streams[PLAN_STREAMS_MAX];
     size_t stream_count;
 };

@@ -11,7 +11,7 @@ from threshold import Threshold, ThresholdError
 
 FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "scenarios")
 KINDS = ("delivery", "memory", "idle", "connect", "router", "reconnect")
-FLOORS = ("send", "writev", "accept", "none")
+FLOORS = ("send", "paced", "writev", "accept", "none")
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60}
 
 
@@ -72,6 +72,7 @@ class Scenario:
     warm_up: float = 1
     duration: float = 6
     linger: float = 0
+    rest: float = 0  # of a client between two looks, so that it does not have to be woken
     messages: int = 0  # router: how many wait in Kafka when it begins
     rounds: int = 0  # 0: as the command line says
     counters: bool = False
@@ -146,7 +147,7 @@ _SCENARIO = {
     "short": ("short", _flag), "floor": ("floor", _one_of(FLOORS)), "batch": ("batch", _number),
     "connections": ("connections", _number), "points": ("points", lambda value: tuple(map(_number, _listing(value)))),
     "ramp": ("ramp", _number), "reconnect": ("reconnect", seconds), "kill_at": ("kill_at", seconds),
-    "warm_up": ("warm_up", seconds), "duration": ("duration", seconds), "linger": ("linger", seconds),
+    "warm_up": ("warm_up", seconds), "duration": ("duration", seconds), "linger": ("linger", seconds), "rest": ("rest", seconds),
     "messages": ("messages", _number), "rounds": ("rounds", _number), "counters": ("counters", _flag),
     "streams": ("streams", lambda value: tuple(map(_stream, _listing(value)))),
     "cluster": ("stand", lambda value: Stand(**_taken("a cluster", value, _STAND))),

@@ -270,6 +270,7 @@ static void start_sessions(struct worker *w)
     });
     inbox_start(w->inbox, w->peers, w->returns, w->upstream, w->box_fates, w->sessions);
     w->conns = conns_new(w->loop, &w->settings->conn, &sessions_conn_events, w->sessions);
+    sessions_start(w->sessions, w->conns);
     w->relief = relief_new(&(struct relief_parts){
         .loop = w->loop,
         .settings = &w->settings->relief,

@@ -116,6 +116,7 @@ static void make_sessions(void)
                                                        .events = &events});
     inbox_start(g.inbox, g.peers, g.returns, g.upstream, g.box_fates, g.sessions);
     g.conns = conns_new(g.loop, &s->conn, &sessions_conn_events, g.sessions);
+    sessions_start(g.sessions, g.conns);
 }
 
 static void on_redis(void *arg, bool is_up)

@@ -128,6 +128,14 @@ bool conn_is_own(const struct conn *c)
     return c->is_own;
 }
 
+void conns_each(struct conns *conns, enum conn_state state, void (*fn)(void *arg, struct conn *c), void *arg)
+{
+    (void)conns;
+    for (int i = 0; i < t.conn_count; i++)
+        if (t.conns[i].state == state)
+            fn(arg, &t.conns[i]);
+}
+
 void conn_send(struct conn *c, struct message *frame, void *receipt)
 {
     char text[512];

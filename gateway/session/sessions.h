@@ -80,6 +80,7 @@ struct sessions {
     uint64_t generation;
     const struct session_events *events;
     void *arg;
+    struct conns *conns; /* NULL until started */
     struct users *users;
     struct slabs *memory; /* of sessions */
     struct slab *runs_memory;
@@ -98,6 +99,8 @@ struct sessions {
 struct sessions *sessions_new(const struct sessions_parts *parts);
 /* The connections must be gone; `redis` must have been freed before (its callbacks name sessions). */
 void sessions_free(struct sessions **sessions);
+/* `conns`, whose events are sessions_conn_events, is borrowed: before the first delivery. */
+void sessions_start(struct sessions *sessions, struct conns *conns);
 /* To be called with the state of `redis`. */
 void sessions_redis_state(struct sessions *sessions, bool is_up);
 /* Redis has lost what was in it, without a reconnection. */
