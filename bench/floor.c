@@ -1,10 +1,11 @@
 /*
  * The raw floors: what the kernel takes on this machine, now, for what any server has to do. No protocol at all.
  *
- *     herald-floor send PORT CONNECTIONS ROUNDS           one 128-byte frame with one send() to each, ROUNDS times over
- *     herald-floor paced PORT CONNECTIONS ROUNDS RATE     the same, RATE a second: what is due each millisecond, then
- * sleep herald-floor writev PORT CONNECTIONS ROUNDS BATCH   BATCH of them with one writev() herald-floor accept PORT
- * CONNECTIONS                accept, epoll_ctl, recv of a request, send of an answer
+ *     herald-floor send PORT CONNECTIONS ROUNDS       one 128-byte frame with one send() to each, ROUNDS times over
+ *     herald-floor paced PORT CONNECTIONS ROUNDS RATE [BURST]    RATE a second of these: BURST, then asleep until the
+ *                                                     next is due (without: what is due in a millisecond)
+ *     herald-floor writev PORT CONNECTIONS ROUNDS BATCH    BATCH of them with one writev()
+ *     herald-floor accept PORT CONNECTIONS            accept, epoll_ctl, recv of a request, send of an answer
  *
  * Prints "listening", then a line of JSON with its CPU time for each message, or connection.
  */
@@ -82,15 +83,21 @@ static void write_frames(int fd, char *bytes, size_t len, int batch)
     }
 }
 
-/* Until the next millisecond, where what is due in this one is sent. */
-static void keep_pace(long sent, long a_ms)
+struct pace {
+    long rate, burst; /* rate 0: as fast as it goes */
+};
+
+/* Sleeps after each burst, until the next is due. */
+static void keep_pace(const struct pace *pace, long sent)
 {
-    if (a_ms > 0 && sent % a_ms == 0)
-        clock_nanosleep(CLOCK_MONOTONIC, 0, &(struct timespec){.tv_nsec = 1000000}, NULL);
+    if (pace->rate == 0 || sent % pace->burst != 0)
+        return;
+    long us = pace->burst * 1000000 / pace->rate;
+    struct timespec rest = {.tv_sec = us / 1000000, .tv_nsec = us % 1000000 * 1000};
+    clock_nanosleep(CLOCK_MONOTONIC, 0, &rest, NULL);
 }
 
-/* a_ms: messages a millisecond; 0: as fast as it goes. */
-static void send_rounds(uint16_t port, long count, long rounds, int batch, long a_ms)
+static void send_rounds(uint16_t port, long count, long rounds, int batch, struct pace pace)
 {
     static char frames[BATCH_MAX * FRAME_LEN];
     memset(frames, 'x', sizeof frames);
@@ -104,7 +111,7 @@ static void send_rounds(uint16_t port, long count, long rounds, int batch, long 
     for (long round = 0; round < rounds; round++) {
         for (long i = 0; i < count; i++) {
             write_frames(fds[i], frames, (size_t)batch * FRAME_LEN, batch);
-            keep_pace(i + 1, a_ms);
+            keep_pace(&pace, i + 1);
         }
         struct epoll_event event;
         (void)epoll_wait(epoll, &event, 1, 0); /* a server looks for input between rounds */
@@ -148,21 +155,23 @@ static void accept_all(uint16_t port, long count)
 
 int main(int argc, char **argv)
 {
-    long numbers[4] = {0, 0, 1, 1};
-    for (int i = 2; i < argc && i < 6; i++)
+    long numbers[5] = {0, 0, 1, 1, 0};
+    for (int i = 2; i < argc && i < 7; i++)
         numbers[i - 2] = strtol(argv[i], NULL, 10);
     uint16_t port = (uint16_t)numbers[0];
-    bool is_known = argc >= 4 && port > 0 && numbers[1] > 0 && numbers[2] > 0;
-    if (is_known && strcmp(argv[1], "send") == 0)
-        send_rounds(port, numbers[1], numbers[2], 1, 0);
-    else if (is_known && strcmp(argv[1], "paced") == 0 && numbers[3] >= 1000)
-        send_rounds(port, numbers[1], numbers[2], 1, numbers[3] / 1000);
-    else if (is_known && strcmp(argv[1], "writev") == 0 && numbers[3] > 0 && numbers[3] <= BATCH_MAX)
-        send_rounds(port, numbers[1], numbers[2], (int)numbers[3], 0);
-    else if (is_known && strcmp(argv[1], "accept") == 0)
+    const char *mode = argc >= 4 && port > 0 && numbers[1] > 0 && numbers[2] > 0 ? argv[1] : "";
+    struct pace pace = {numbers[3], numbers[4] > 0 ? numbers[4] : numbers[3] / 1000};
+    if (strcmp(mode, "send") == 0)
+        send_rounds(port, numbers[1], numbers[2], 1, (struct pace){0});
+    else if (strcmp(mode, "paced") == 0 && pace.burst > 0)
+        send_rounds(port, numbers[1], numbers[2], 1, pace);
+    else if (strcmp(mode, "writev") == 0 && numbers[3] > 0 && numbers[3] <= BATCH_MAX)
+        send_rounds(port, numbers[1], numbers[2], (int)numbers[3], (struct pace){0});
+    else if (strcmp(mode, "accept") == 0)
         accept_all(port, numbers[1]);
     else {
-        fprintf(stderr, "usage: herald-floor send|paced|writev|accept PORT CONNECTIONS [ROUNDS [RATE|BATCH]]\n");
+        fprintf(stderr,
+                "usage: herald-floor send|paced|writev|accept PORT CONNECTIONS [ROUNDS [RATE [BURST]|BATCH]]\n");
         return 2;
     }
     return 0;

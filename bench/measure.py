@@ -12,6 +12,7 @@ from result import Result
 
 SETTLE_S = 1.5  # after connecting, before anything is looked at: routes are written, timers set
 IDLE_BASE_S = 10
+PING_SENDERS, PING_S, PING_BURSTS = 15000, 25, 32  # what the kernel takes for pings alone, sent as a worker sends them
 SINK_REST_S = 0.3  # the last results are on their way
 ROUTER_WARM = 3  # messages a user before the backlog: routes are cached, buffers have grown
 
@@ -123,6 +124,8 @@ def idle(scenario, stage, _rounds):
     if report["closed"]:
         result.void.append(f"{report['closed']} closed")
     result.add(idle=(full - base) / scenario.connections)
+    us = floor_us("paced", PING_SENDERS, rest=scenario.rest, rate=PING_SENDERS // PING_S, burst=PING_SENDERS // PING_BURSTS)
+    result.notes.append(f"a bare send() to each of {PING_SENDERS:,} connections every {PING_S} s, in as many bursts: {us / PING_S:.2f} us/s")
     result.facts.append(f"over {scenario.duration:g} s; without connections the same processes took {base / 1e3:.1f} ms a second")
     stage.wait_empty()
     return result
