@@ -97,6 +97,16 @@ def per_message(before, after, calls, messages):
     return found
 
 
+def totals(counted):
+    """The metrics that thresholds may ask for, of gateway and router together; system calls only where perf may count."""
+    daemons = [counted[kind] for kind in ("gateway", "router")]
+    found = {"allocations": sum(sum(d["allocations"].values()) for d in daemons),
+             "body_copies": sum(sum(d["copied_bytes"].values()) for d in daemons) / counted["content_bytes"]}
+    if all("syscalls" in d for d in daemons):
+        found["more_calls"] = sum(d["syscalls"]["all"] for d in daemons) - counted["gateway"]["writes"]
+    return found
+
+
 def count(scenario, broker):
     """The counters of one scenario; None, and why, when the round was void. Bodies are CONTENT bytes long, so that a copy
     of one is known by its length."""

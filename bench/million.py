@@ -230,9 +230,10 @@ class Million:
             raise SystemExit(f"million: void: {report}")
 
     def settle(self, left):
-        """Until those who left are gone, and memory no longer falls."""
+        """Until those who left are gone, in Redis too, and memory no longer falls."""
         deadline = time.monotonic() + 180
-        while self.gateway_metric("herald_gateway_sessions") > left and time.monotonic() < deadline:
+        while time.monotonic() < deadline and (self.gateway_metric("herald_gateway_sessions") > left or
+                                               self.gateway_metric("herald_gateway_route_removals_pending") > 0):
             time.sleep(1)
         lowest, lowest_at = self.pss("gateway"), time.monotonic()
         while time.monotonic() < min(lowest_at + 15, deadline):

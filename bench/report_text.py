@@ -2,6 +2,8 @@
 
 import statistics
 
+from threshold import COUNTED
+
 
 def number(value):
     """Three or four figures, thousands separated."""
@@ -67,6 +69,7 @@ def counters(result):
                  for side in ("own", "libraries")]
         lines.append(f"    {kind:<10} {cells[0]:>11} {cells[1]:>10} {cells[2]:>13} {cells[3]:>10} "
                      f"{number(calls['all']) if calls else 'no perf':>14}  {_calls(calls)}".rstrip())
+    lines += [check_line(check) for check in result.checks if check.metric in COUNTED]
     lines.append(f"    writes to client sockets: {number(result.counters['gateway'].get('writes'))}; content {content} bytes")
     return "\n".join(lines)
 

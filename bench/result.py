@@ -49,7 +49,7 @@ class Result:
         return statistics.median(self.floors) if self.floors else None
 
     def judge(self, thresholds):
-        """Fills checks: the scenario's thresholds, and that no round was void."""
+        """Adds to checks: these thresholds beside what was measured."""
         floor = self.floor()
         for threshold in thresholds:
             values = self.values.get(threshold.metric, [])

@@ -24,6 +24,7 @@ import report_html  # noqa: E402
 import report_text  # noqa: E402
 import scenario as scenarios  # noqa: E402
 from loads import ROOT, BenchError  # noqa: E402
+from threshold import COUNTED  # noqa: E402
 
 
 def machine():
@@ -78,7 +79,7 @@ class Runner:
             traceback.print_exc()
             result = Result(scenario.name, scenario.title, scenario.about, scenario.kind, void=[f"broke off: {error}"])
             self.end()
-        result.judge(scenario.thresholds)
+        result.judge(t for t in scenario.thresholds if t.metric not in COUNTED)
         result.seconds = time.monotonic() - begun
         return result
 
@@ -94,6 +95,8 @@ class Runner:
         if why:
             result.notes.append(f"nothing was counted: {why}")
             result.counters = {}
+        else:
+            result.add(**counters.totals(result.counters))
 
 
 def run_all(args, wanted):
@@ -105,9 +108,12 @@ def run_all(args, wanted):
             results.append(runner.run(scenario))
             print(report_text.scenario(results[-1]), flush=True)
         for scenario, result in zip(wanted, results):
-            if scenario.counters and not args.no_counters and result.reports:
+            if not scenario.counters or args.no_counters:
+                continue
+            if result.reports:
                 runner.count(scenario, result)
                 print(report_text.counters(result), flush=True)
+            result.judge(t for t in scenario.thresholds if t.metric in COUNTED)
     finally:
         runner.end()
     return results

@@ -7,7 +7,7 @@ import re
 
 import yaml
 
-from threshold import Threshold, ThresholdError
+from threshold import COUNTED, Threshold, ThresholdError
 
 FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "scenarios")
 KINDS = ("delivery", "memory", "idle", "connect", "router", "reconnect")
@@ -162,6 +162,8 @@ def parse(name, text):
             raise ValueError(f"kind {scenario.kind} needs streams")
         if any(t.is_of_floor for t in scenario.thresholds) and scenario.floor == "none":
             raise ValueError("a threshold asks for a floor, and there is none")
+        if any(t.metric in COUNTED for t in scenario.thresholds) and not scenario.counters:
+            raise ValueError("a threshold asks for what is counted: that needs `counters: true`")
     except (yaml.YAMLError, ValueError, ThresholdError) as error:
         raise ScenarioError(f"{name}: {error}") from None
     return scenario

@@ -89,3 +89,10 @@ def test_a_threshold_of_the_floor_needs_one():
 def test_a_threshold_without_relation_is_refused():
     with pytest.raises(ThresholdError):
         Threshold.parse("cpu", "about 5 us")
+
+
+def test_what_is_counted_needs_a_counted_round():
+    text = GOOD + "  allocations: '<= 0.05'\n"
+    with pytest.raises(scenario.ScenarioError, match="counters: true"):
+        scenario.parse("a", text)
+    assert scenario.parse("a", text + "counters: true\n").thresholds[-1].metric == "allocations"

@@ -20,7 +20,11 @@ METRICS = {
     "unused": ("s", "until no router uses the dead gateway"),
     "back": ("s", "until all clients are back"),
     "mailbox_writes": ("", "writes to mailboxes"),
+    "allocations": ("", "allocations a message, libraries included"),
+    "body_copies": ("", "copies of a body a message"),
+    "more_calls": ("", "system calls a message beyond the write"),
 }
+COUNTED = ("allocations", "body_copies", "more_calls")  # known only after a round of their own (counters.py)
 
 _PATTERN = re.compile(r"^\s*(<=|>=)\s*([0-9][0-9_.]*)\s*(.*?)\s*$")
 

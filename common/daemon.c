@@ -195,14 +195,19 @@ static int load(const struct daemon_program *program, enum action action)
         option_release(&program->options);
         return STATUS_USAGE;
     }
-    if (action == ACTION_RUN)
-        return STATUS_GO_ON;
-    if (action == ACTION_PRINT)
+    if (action == ACTION_PRINT) {
         option_print_config(&program->options, stdout);
-    else
+        option_release(&program->options);
+        return STATUS_OK;
+    }
+    set_up_log(program->options.settings);
+    bool is_valid = !program->complete || program->complete(program->options.settings) == ERR_OK;
+    if (is_valid && action == ACTION_RUN)
+        return STATUS_GO_ON;
+    if (is_valid)
         printf("%s: the configuration is valid\n", program->options.program);
     option_release(&program->options);
-    return STATUS_OK;
+    return is_valid ? STATUS_OK : STATUS_USAGE;
 }
 
 int daemon_start(const struct daemon_program *program, int argc, char **argv)
@@ -216,7 +221,6 @@ int daemon_start(const struct daemon_program *program, int argc, char **argv)
         status = load(program, action);
     if (status != STATUS_GO_ON)
         return status;
-    set_up_log(program->options.settings);
     signal(SIGPIPE, SIG_IGN);
     return STATUS_GO_ON;
 }

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "admin.h"
+#include "err.h"
 #include "metric.h"
 #include "option.h"
 
@@ -31,6 +32,9 @@ struct daemon_program {
     size_t settings_size;
     const struct metric *metrics; /* for --metrics-doc; may be NULL */
     const char *component;        /* "gateway" in logs */
+    /* What the option table cannot say: fills in what was left open, checks what belongs together. ERR_INVALID, logged.
+     * NULL: there is nothing. */
+    enum err (*complete)(void *settings);
 };
 
 /* Handles --config FILE, --set S.K=V (repeatable), --check-config, --print-config, --config-doc, --metrics-doc,

@@ -30,8 +30,18 @@ static const struct option *const tables[] = {daemon_options, own_options, NULL}
 static const struct metric metrics[] = {{"herald_test_total", METRIC_COUNTER, "All.", NULL, NULL, NULL}, {0}};
 
 static struct settings settings;
+
+/* Seven is a number that does not work. */
+static enum err complete(void *arg)
+{
+    const struct settings *given = arg;
+    if (given->workers == 7)
+        log_error("the configuration cannot work");
+    return given->workers == 7 ? ERR_INVALID : ERR_OK;
+}
+
 static const struct daemon_program program = {
-    {tables, &settings, "herald-test", "a test."}, sizeof settings, metrics, "test"};
+    {tables, &settings, "herald-test", "a test."}, sizeof settings, metrics, "test", complete};
 static char out[8192], err[8192];
 
 static void read_back(FILE *file, int saved, int fd, char *text, size_t size)
@@ -151,6 +161,11 @@ static void mistakes_end_with_2(void **state)
     assert_int_equal(START("--set", "test.workers=9"), 2);
     assert_non_null(strstr(err, "--set: test.workers: 9 is out of range (1..8)"));
     assert_int_equal(START("--check-config", "--set", "test.workers=9"), 2);
+    assert_string_equal(out, "");
+    assert_int_equal(START("--set", "test.workers=7"), 2);
+    assert_non_null(strstr(err, "the configuration cannot work"));
+    assert_int_equal(START("--check-config", "--set", "test.workers=7"), 2);
+    assert_non_null(strstr(err, "the configuration cannot work"));
     assert_string_equal(out, "");
     assert_int_equal(START("--config"), 2);
     assert_non_null(strstr(err, "a value is missing after --config"));

@@ -17,10 +17,13 @@ static void raise_descriptor_limit(void)
 }
 
 /* Keys and secrets are looked at before anything is started; the workers make their own. */
-static enum err check_auth(const struct gateway_settings *settings)
+static enum err complete(void *arg)
 {
+    struct gateway_settings *settings = arg;
     struct auth *auth = NULL;
-    enum err err = auth_new(&settings->auth, &auth);
+    enum err err = settings_complete(settings);
+    if (err == ERR_OK)
+        err = auth_new(&settings->auth, &auth);
     auth_free(&auth);
     return err;
 }
@@ -34,14 +37,11 @@ int main(int argc, char **argv)
         .settings_size = sizeof settings,
         .metrics = gateway_metrics,
         .component = "gateway",
+        .complete = complete,
     };
     int status = daemon_start(&program, argc, argv);
     if (status >= 0)
         return status;
-    if (settings_complete(&settings) != ERR_OK || check_auth(&settings) != ERR_OK) {
-        option_release(&program.options);
-        return 2;
-    }
     raise_descriptor_limit();
     status = master_run(&settings);
     option_release(&program.options);

@@ -112,7 +112,7 @@ static void on_lease_vanished(void *arg)
     struct worker *w = arg;
     MAGIC_CHECK(w, WORKER_MAGIC);
     if (w->state == WORKER_RUNNING)
-        sessions_redis_emptied(w->sessions);
+        sessions_lease_vanished(w->sessions);
 }
 
 static void fill_lease(void *arg, Herald__V1__Lease *lease)

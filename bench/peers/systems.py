@@ -155,8 +155,8 @@ class Netty(Plain):
 
 class Centrifugo(System):
     name, topic = "Centrifugo", "peer.centrifugo"
-    settings = ("memory engine, JSON protocol, its own asynchronous Kafka consumer in publication data mode, a channel for "
-                "each user or one for all; no authentication, no history")
+    settings = ("version 5, memory engine, JSON protocol, its own asynchronous Kafka consumer, which takes calls of its API, a "
+                "channel for each user or one for all; no authentication, no history")
     program = os.path.join(BUILT, "centrifugo")
 
     def is_built(self):
@@ -164,15 +164,11 @@ class Centrifugo(System):
 
     def start(self):
         config = {
-            "http_server": {"address": "127.0.0.1", "port": str(self.port)},
-            "log": {"level": "warn"},
-            "client": {"allowed_origins": ["*"], "allow_anonymous_connect_without_token": True},
-            "channel": {"without_namespace": {"allow_subscribe_for_client": True,
-                                              "allow_subscribe_for_anonymous": True}},
-            "usage_stats": {"disabled": True},
-            "consumers": [{"enabled": True, "name": "push", "type": "kafka",
-                           "kafka": {"brokers": [self.brokers], "topics": [self.topic], "consumer_group": "peer",
-                                     "publication_data_mode": {"enabled": True}}}],
+            "address": "127.0.0.1", "port": self.port, "log_level": "warn", "usage_stats_disable": True,
+            "allowed_origins": ["*"], "allow_anonymous_connect_without_token": True,
+            "allow_subscribe_for_client": True, "allow_subscribe_for_anonymous": True,
+            "consumers": [{"name": "push", "type": "kafka",
+                           "kafka": {"brokers": [self.brokers], "topics": [self.topic], "consumer_group": "peer"}}],
         }
         path = os.path.join(self.folder, "config.json")
         with open(path, "w") as out:
@@ -184,8 +180,12 @@ class Centrifugo(System):
         return ["--address", f"127.0.0.1:{self.port}", "--path", "/connection/websocket", "--pong",
                 "--first", '{"id":1,"connect":{}}',
                 "--first", '{"id":2,"subscribe":{"channel":"' + channel + '"}}', "--ready", '"id":2,',
-                "--one-key", "{user}", "--one-value", "{content}", "--one-header", "centrifugo-channels:{user}",
-                "--all-key", "*", "--all-value", "{content}", "--all-header", "centrifugo-channels:all"]
+                "--one-key", "{user}", "--one-value", self._publish("{user}"),
+                "--all-key", "*", "--all-value", self._publish("all")]
+
+    @staticmethod
+    def _publish(channel):
+        return '{"method":"publish","payload":{"channel":"' + channel + '","data":{content}}}'
 
     def version(self):
         return said(self.program, "version")

@@ -10,13 +10,14 @@
 #include "common/redis_script.h"
 #include "gateway/metrics.h"
 
-enum { GOODBYE_MAGIC = 0x600DB1E5, BATCH = 1000, DIGITS_MAX = 20 };
+enum { GOODBYE_MAGIC = 0x600DB1E5, DIGITS_MAX = 20 };
 
 struct goodbyes {
     struct redis *redis;
     const char *instance;
     char generation[DIGITS_MAX + 1];
     uint32_t count, max;
+    uint32_t under_way, under_way_max;
     struct list waiting;
 };
 
@@ -51,40 +52,38 @@ static void goodbye_free(struct goodbye *g)
     free(g);
 }
 
+static void send_waiting(struct goodbyes *goodbyes);
+
 static void on_removed(void *arg, enum err err, const struct redis_reply *reply)
 {
     struct goodbye *g = arg;
     MAGIC_CHECK(g, GOODBYE_MAGIC);
+    struct goodbyes *goodbyes = g->goodbyes;
+    goodbyes->under_way--;
     if (err == ERR_AWAY) {
-        list_push(&g->goodbyes->waiting, &g->link);
+        list_push(&goodbyes->waiting, &g->link);
         return;
     }
     if (err == ERR_OK && redis_reply_int(reply) == 1)
         metric_add_labelled(METRIC_ROUTES, ROUTE_EVENT_REMOVED, 1);
     goodbye_free(g); /* refused by Redis, or this worker ends: the route runs out */
+    if (err != ERR_CLOSED)
+        send_waiting(goodbyes);
 }
 
 static enum err send_out(struct goodbye *g)
 {
-    const struct goodbyes *goodbyes = g->goodbyes;
+    struct goodbyes *goodbyes = g->goodbyes;
     const char *argv[] = {g->key, g->device, goodbyes->instance, goodbyes->generation, g->connection};
-    return redis_script(goodbyes->redis, REDIS_SCRIPT_ROUTE_REMOVE, on_removed, g, 1, 5, argv, NULL);
+    enum err err = redis_script(goodbyes->redis, REDIS_SCRIPT_ROUTE_REMOVE, on_removed, g, 1, 5, argv, NULL);
+    if (err == ERR_OK)
+        goodbyes->under_way++;
+    return err;
 }
 
-void goodbyes_say(struct goodbyes *goodbyes, const char *user, const char *device, uint64_t connection)
+static void send_waiting(struct goodbyes *goodbyes)
 {
-    if (goodbyes->count >= goodbyes->max) {
-        metric_add(METRIC_GOODBYES_LOST, 1);
-        return;
-    }
-    struct goodbye *g = goodbye_new(goodbyes, user, device, connection);
-    if (send_out(g) != ERR_OK)
-        list_push(&goodbyes->waiting, &g->link);
-}
-
-void goodbyes_tick(struct goodbyes *goodbyes)
-{
-    for (int i = 0; i < BATCH && redis_is_up(goodbyes->redis); i++) {
+    while (redis_is_up(goodbyes->redis) && goodbyes->under_way < goodbyes->under_way_max) {
         struct list *link = list_pop(&goodbyes->waiting);
         if (!link)
             return;
@@ -96,18 +95,35 @@ void goodbyes_tick(struct goodbyes *goodbyes)
     }
 }
 
+void goodbyes_say(struct goodbyes *goodbyes, const char *user, const char *device, uint64_t connection)
+{
+    if (goodbyes->count >= goodbyes->max) {
+        metric_add(METRIC_GOODBYES_LOST, 1);
+        return;
+    }
+    list_push(&goodbyes->waiting, &goodbye_new(goodbyes, user, device, connection)->link);
+    send_waiting(goodbyes);
+}
+
+void goodbyes_tick(struct goodbyes *goodbyes)
+{
+    send_waiting(goodbyes);
+}
+
 uint32_t goodbyes_count(const struct goodbyes *goodbyes)
 {
     return goodbyes->count;
 }
 
-struct goodbyes *goodbyes_new(struct redis *redis, const char *instance, uint64_t generation, uint32_t max)
+struct goodbyes *goodbyes_new(struct redis *redis, const char *instance, uint64_t generation, uint32_t max,
+                              uint32_t under_way_max)
 {
     struct goodbyes *goodbyes = xcalloc(1, sizeof *goodbyes);
     goodbyes->redis = redis;
     goodbyes->instance = instance;
     snprintf(goodbyes->generation, sizeof goodbyes->generation, "%" PRIu64, generation);
     goodbyes->max = max;
+    goodbyes->under_way_max = under_way_max;
     list_init(&goodbyes->waiting);
     return goodbyes;
 }

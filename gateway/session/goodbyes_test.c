@@ -56,6 +56,22 @@ static void test_is_said_again_when_redis_is_back(void **state)
     assert_string_equal(ASK(loop, r, "HKEYS", "herald:route:{43}"), "[]");
 }
 
+/* Of three, two are under way; the third follows when one is answered. */
+static void test_some_at_a_time(void **state)
+{
+    (void)state;
+    static const char *const devices[] = {"web", "phone", "tablet"};
+    for (int i = 0; i < 3; i++)
+        ASK(loop, r, "HSET", "herald:route:{46}", devices[i], "gw1-0 100 7 5");
+    assert_int_equal(redis_pending(r), 0);
+    for (int i = 0; i < 3; i++)
+        goodbyes_say(goodbyes, "46", devices[i], 7);
+    goodbyes_tick(goodbyes);
+    assert_int_equal(redis_pending(r), 2);
+    TURN_UNTIL(loop, goodbyes_count(goodbyes) == 0);
+    assert_string_equal(ASK(loop, r, "HKEYS", "herald:route:{46}"), "[]");
+}
+
 static void test_is_bounded(void **state)
 {
     (void)state;
@@ -82,7 +98,7 @@ static int set_up(void **state)
     struct redis_options options = test_options(&server);
     r = redis_new(loop, &options, "commands", NULL, NULL);
     TURN_UNTIL(loop, redis_is_up(r));
-    goodbyes = goodbyes_new(r, "gw1-0", 100, 3);
+    goodbyes = goodbyes_new(r, "gw1-0", 100, 3, 2);
     return 0;
 }
 
@@ -103,6 +119,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_removes_its_own_route_only),
         cmocka_unit_test(test_is_said_again_when_redis_is_back),
+        cmocka_unit_test(test_some_at_a_time),
         cmocka_unit_test(test_is_bounded),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -20,6 +20,7 @@ enum {
     WHEEL_TICK_MS = 200,
     RETRY_MS = 2000,
     LOOK_MAX_MS = 100000, /* so long a lost poke or kick may go unnoticed */
+    LOOK_ALL_FACTOR = 3,
     CHANNEL_MAX = 160
 };
 
@@ -253,16 +254,40 @@ static void on_due(struct wheel_entry *entry, void *arg)
         routes_register(s);
 }
 
-void routes_renew_all(struct routes *routes)
+void routes_renew_all(struct routes *routes, const char *why)
 {
     struct sessions *sessions = routes->sessions;
     size_t cursor = 0;
+    if (sessions->count == 0)
+        return;
+    log_info("sessions register again", F_STR("why", why), F_UINT("sessions", sessions->count));
     redis_clock_tick(routes->clock); /* before the first of them asks what it shows */
     for (struct user *user; (user = users_next(sessions->users, &cursor));)
         for (struct session *s = user->sessions; s; s = s->next) {
             s->is_registered = false;
             schedule(s, 0, (uint64_t)sessions->settings.register_spread_ms);
         }
+}
+
+/* A look is cheap, and tells no router; still, those of a million are spread more widely than registrations. */
+void routes_look_all(struct routes *routes)
+{
+    struct sessions *sessions = routes->sessions;
+    uint64_t spread_ms = LOOK_ALL_FACTOR * (uint64_t)sessions->settings.register_spread_ms;
+    uint64_t end_ms = loop_now_ms(sessions->loop) + spread_ms;
+    size_t cursor = 0;
+    for (struct user *user; (user = users_next(sessions->users, &cursor));)
+        for (struct session *s = user->sessions; s; s = s->next)
+            if (s->is_registered && wheel_has(&s->refresh) && s->refresh.due_ms > end_ms)
+                schedule(s, 0, spread_ms);
+}
+
+/* It was put on the wheel when Redis had answered, for a look_ms() later at the most, and 4/5 of that at the least. */
+bool routes_is_settled(const struct session *s, uint64_t age_ms)
+{
+    uint64_t after_ms = look_ms(s->sessions), least_ms = after_ms - after_ms / 5;
+    return s->is_registered && wheel_has(&s->refresh) &&
+           s->refresh.due_ms + age_ms <= loop_now_ms(s->sessions->loop) + least_ms;
 }
 
 void routes_redis_lost(struct routes *routes)
@@ -279,6 +304,11 @@ void routes_tick(struct routes *routes, uint64_t now_ms)
 
 /* --- removal ---------------------------------------------------------------------------------------------------------
  */
+
+uint32_t routes_removals(const struct routes *routes)
+{
+    return goodbyes_count(routes->goodbyes);
+}
 
 void routes_forget(struct session *s, bool is_removal)
 {
@@ -327,7 +357,8 @@ struct routes *routes_new(struct sessions *sessions, const struct redis_options 
     char channel[CHANNEL_MAX];
     routes->sessions = sessions;
     routes->goodbyes = goodbyes_new(sessions->redis, sessions->instance, sessions->generation,
-                                    (uint32_t)sessions->settings.removals_max);
+                                    (uint32_t)sessions->settings.removals_max,
+                                    (uint32_t)sessions->settings.registrations_max);
     routes->registrations = registrations_new((uint32_t)sessions->settings.registrations_max);
     routes->clock = redis_clock_new(sessions->loop, sessions->redis);
     routes->wheel = wheel_new(WHEEL_TICK_MS, loop_now_ms(sessions->loop), on_due, routes);

@@ -145,6 +145,74 @@ static void test_all_register_again_with_the_time_they_had(void **state)
     assert_int_equal(fake.since_ms, since_ms);
 }
 
+/* --- the lease had vanished --- */
+
+static void vanish(void)
+{
+    sessions_lease_vanished(t.sessions);
+    come_all();
+}
+
+/* Only this process stood still: nothing is written, and what came to the mailbox meanwhile is found. */
+static void test_routes_that_are_there_are_not_written_again(void **state)
+{
+    (void)state;
+    struct conn *c = open_registered();
+    advance(30000);
+    fake_append(USER_BOX, "a", 0);
+    vanish();
+    assert_int_equal(fake.route_reads, 1);
+    advance(3 * SPREAD_MS + 500);
+    assert_int_equal(fake.registers, 1);
+    assert_string_equal(seen(c), "a");
+    assert_int_equal(c->state, CONN_OPEN);
+}
+
+static void test_all_register_again_when_redis_was_emptied(void **state)
+{
+    (void)state;
+    (void)open_registered();
+    long long since_ms = fake.since_ms;
+    advance(30000);
+    fake.owner[0] = '\0';
+    vanish();
+    advance(SPREAD_MS + 500);
+    assert_int_equal(fake.registers, 2);
+    assert_int_equal(fake.since_ms, since_ms);
+    assert_string_equal(fake.owner, "gw1-0 100 1");
+}
+
+/* A route that may have been written after Redis was emptied says nothing. */
+static void test_a_young_route_is_no_proof(void **state)
+{
+    (void)state;
+    (void)open_registered();
+    advance(5000);
+    vanish();
+    assert_int_equal(fake.route_reads, 0);
+    advance(SPREAD_MS + 500);
+    assert_int_equal(fake.registers, 2);
+}
+
+/* Its session ends, or Redis goes, before it answers. */
+static void test_vanished_without_an_answer(void **state)
+{
+    (void)state;
+    struct conn *c = open_registered();
+    advance(30000);
+    sessions_lease_vanished(t.sessions);
+    end_conn(c);
+    come_all();
+    c = open_registered();
+    advance(30000);
+    int registers = fake.registers;
+    sessions_lease_vanished(t.sessions);
+    fake_set_up(false);
+    fake_set_up(true);
+    advance(SPREAD_MS + 500);
+    assert_int_equal(fake.registers, registers + 1);
+}
+
 /* --- Redis' clock: rule 15 -------------------------------------------------------------------------------------------
  */
 
@@ -234,6 +302,10 @@ int main(void)
         TEST(test_ends_while_it_registers),
         TEST(test_made_up_for_when_redis_is_back),
         TEST(test_all_register_again_with_the_time_they_had),
+        TEST(test_routes_that_are_there_are_not_written_again),
+        TEST(test_all_register_again_when_redis_was_emptied),
+        TEST(test_a_young_route_is_no_proof),
+        TEST(test_vanished_without_an_answer),
         TEST(test_says_when_it_began),
         TEST(test_slow_answers_do_not_spoil_it),
         TEST(test_forgets_the_clock_with_the_connection),

@@ -58,7 +58,7 @@ static struct {
     char owner[64];               /* "<instance> <generation> <connection>" of the one route of these tests */
     long long since_ms, clock_ms; /* of that route; Redis' clock */
     uint64_t entry;               /* the last id given */
-    int registers, refreshes, looks, reads, acks, removes;
+    int registers, refreshes, looks, route_reads, reads, acks, removes;
     char asked_since[24], asked_began[24]; /* of the last registration */
     enum err failing;                      /* all answers, when not ERR_OK */
 } fake;
@@ -212,11 +212,27 @@ enum err redis_words(struct redis *redis, redis_fn *fn, void *arg, ...)
     return ERR_OK;
 }
 
+/* HGET <routes> <device>, of the one route */
+static inline enum err fake_hget(struct redis *redis, redis_fn *fn, void *arg)
+{
+    if (!redis->is_up)
+        return ERR_AWAY;
+    struct redis_reply *reply = &fake_answer(redis, fn, arg)->parts[0];
+    fake.route_reads++;
+    if (!fake.owner[0])
+        return ERR_OK;
+    reply->kind = REDIS_STRING;
+    reply->len = (size_t)snprintf(reply->text, sizeof(reply->text), "%s %lld", fake.owner, fake.since_ms);
+    return ERR_OK;
+}
+
 /* XRANGE <box> <from, - or ms-n> + COUNT <count> */
 enum err redis_command(struct redis *redis, redis_fn *fn, void *arg, int argc, const char *const *argv,
                        const size_t *lens)
 {
     (void)lens;
+    if (strcmp(argv[0], "HGET") == 0)
+        return fake_hget(redis, fn, arg);
     CHECK(argc == 6 && strcmp(argv[0], "XRANGE") == 0);
     if (!redis->is_up)
         return ERR_AWAY;

@@ -14,6 +14,7 @@
 #include "gateway/session/guest.h"
 #include "gateway/session/handlers.h"
 #include "gateway/session/login.h"
+#include "gateway/session/lapse.h"
 #include "gateway/session/once.h"
 #include "gateway/session/outbox.h"
 #include "gateway/session/receipt.h"
@@ -191,25 +192,17 @@ void sessions_kick(struct sessions *sessions, const char *user, size_t user_len,
         session_close(s, CLOSE_REPLACED, "replaced by a newer connection of this device");
 }
 
-static void register_again(struct sessions *sessions, const char *why)
-{
-    if (sessions->count == 0)
-        return;
-    log_info("sessions register again", F_STR("why", why), F_UINT("sessions", sessions->count));
-    routes_renew_all(sessions->routes);
-}
-
 void sessions_redis_state(struct sessions *sessions, bool is_up)
 {
     if (is_up)
-        register_again(sessions, "redis is back");
+        routes_renew_all(sessions->routes, "redis is back");
     else
         routes_redis_lost(sessions->routes);
 }
 
-void sessions_redis_emptied(struct sessions *sessions)
+void sessions_lease_vanished(struct sessions *sessions)
 {
-    register_again(sessions, "redis was emptied");
+    lapse_happened(sessions);
 }
 
 /* --- its life --------------------------------------------------------------------------------------------------------
@@ -231,7 +224,7 @@ static void tidy(struct sessions *sessions, uint64_t now_ms)
     size_t moved = users_compact(sessions->users, MOVES_MAX);
     moved += runs_compact(sessions->runs_memory, MOVES_MAX);
     moved += slabs_compact(sessions->memory, MOVES_MAX, session_move, sessions);
-    if (moved > 0) {
+    if (moved > 0 || (sessions->trim_ms > 0 && routes_removals(sessions->routes) > 0)) {
         sessions->trim_ms = now_ms + TRIM_AFTER_MS;
     } else if (sessions->trim_ms > 0 && now_ms >= sessions->trim_ms) {
         sessions->trim_ms = 0;

@@ -33,8 +33,8 @@ struct session_settings {
     int64_t behind_ms;        /* after a refusal: look into the mailbox by itself when no poke came so long */
     int64_t route_ttl_ms, devices_ttl_ms;
     int64_t register_spread_ms; /* everyone registers again within it when Redis came back */
-    int64_t registrations_max;  /* under way at Redis; more wait */
-    int64_t removals_max;       /* routes of ended sessions that wait to be removed */
+    int64_t registrations_max;  /* under way at Redis, and as many removals; more wait */
+    int64_t removals_max;       /* routes of ended sessions that wait to be removed, or are under way */
 };
 
 struct upstream_request {
@@ -103,8 +103,8 @@ void sessions_free(struct sessions **sessions);
 void sessions_start(struct sessions *sessions, struct conns *conns);
 /* To be called with the state of `redis`. */
 void sessions_redis_state(struct sessions *sessions, bool is_up);
-/* Redis has lost what was in it, without a reconnection. */
-void sessions_redis_emptied(struct sessions *sessions);
+/* The lease was not in Redis any more (lease.h). */
+void sessions_lease_vanished(struct sessions *sessions);
 
 /* For conns_new(), with the sessions as their argument. */
 extern const struct conn_events sessions_conn_events;

@@ -90,12 +90,13 @@ def test_check_config_names_file_line_and_key(program, tmp_path):
         assert shown.returncode == 0 and shown.stdout.strip()
 
 
-def test_what_does_not_go_together_is_told_at_start():
+@pytest.mark.parametrize("more", [[], ["--check-config"]])
+def test_what_does_not_go_together_is_told(more):
     binary = os.path.join(os.environ.get("HERALD_PROGRAMS", os.path.join(ROOT, "build", "release")), "herald-gateway")
     for assignment, says in (("ws.ping_interval=60s", "ws.idle_timeout is not above ws.ping_interval"),
                              ("memory.refuse=60", "memory.refuse is below memory.trim")):
-        done = subprocess.run([binary, "--set", assignment], capture_output=True, text=True, check=False, timeout=20)
-        assert done.returncode != 0 and says in done.stderr
+        done = subprocess.run([binary, "--set", assignment, *more], capture_output=True, text=True, check=False, timeout=20)
+        assert done.returncode == 2 and says in done.stderr and not done.stdout
 
 
 def test_printed_config_is_read_back(tmp_path):
