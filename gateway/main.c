@@ -16,14 +16,17 @@ static void raise_descriptor_limit(void)
     }
 }
 
-/* Keys and secrets are looked at before anything is started; the workers make their own. */
-static enum err complete(void *arg)
+static enum err complete(void *settings)
 {
-    struct gateway_settings *settings = arg;
+    return settings_complete(settings);
+}
+
+/* Keys and secrets are looked at before anything is started; the workers make their own. No part of --check-config:
+ * where a configuration is checked, its secrets are not always at hand. */
+static enum err check_auth(const struct gateway_settings *settings)
+{
     struct auth *auth = NULL;
-    enum err err = settings_complete(settings);
-    if (err == ERR_OK)
-        err = auth_new(&settings->auth, &auth);
+    enum err err = auth_new(&settings->auth, &auth);
     auth_free(&auth);
     return err;
 }
@@ -42,6 +45,10 @@ int main(int argc, char **argv)
     int status = daemon_start(&program, argc, argv);
     if (status >= 0)
         return status;
+    if (check_auth(&settings) != ERR_OK) {
+        option_release(&program.options);
+        return 2;
+    }
     raise_descriptor_limit();
     status = master_run(&settings);
     option_release(&program.options);
