@@ -60,12 +60,14 @@ def instances(world, registry=0):
 
 
 def test_worker_that_slept_for_long(broken, traffic):
-    """Longer than `link.silence`: what the routers sent it meanwhile is taken without a hole, or not at all."""
-    import os
-    worker = workers_of(broken.cluster.of("gateway")[0])[0]
+    """Longer than `link.silence`: what the routers sent it meanwhile is taken without a hole, or not at all. It notices that
+    its lease had run out."""
+    gateway = broken.cluster.of("gateway")[0]
+    worker = workers_of(gateway)[0]
     os.kill(worker, signal.SIGSTOP)
     time.sleep(11.5)  # time itself
     os.kill(worker, signal.SIGCONT)
+    wait_for(lambda: "the lease had vanished" in open(gateway.process.log, errors="replace").read(), 10, "it noticed")
     traffic.wait_flowing(100)
     assert traffic.finish() > 50
 
