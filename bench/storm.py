@@ -29,7 +29,7 @@ from cluster_cpu import cpu_ns, tree  # noqa: E402
 
 PROGRAMS = os.path.join(ROOT, "build", "release")
 EACH = 15000  # clients of a process, and connections of a worker: 20,000 descriptors
-BACK_MAX_S, AFTER_S = 60, 5
+AFTER_S = 5
 TURNED_AWAY = "herald_gateway_connections_refused_total"
 PEAKS = ("herald_gateway_route_registrations", "herald_gateway_route_registrations_waiting")
 
@@ -125,6 +125,7 @@ def cpu_s(process):
 class Storm:
     def __init__(self, args, cluster):
         self.args, self.cluster, self.children = args, cluster, []
+        self.back_max_s = 60 + args.clients // 1000
         first, second = cluster.of("gateway")
         self.comers = []
         for at in range(0, args.clients, EACH):
@@ -134,7 +135,7 @@ class Storm:
                 f"127.0.1.{at // EACH + 1}"))
         self.stayers = self._child(
             "herald-load", "--gateway", address_of(second), "--connections", args.staying, "--prefix", "stay", "--seconds",
-            args.calm + BACK_MAX_S, "--brokers", cluster.broker.address, "--stream", "to=user,class=volatile,rate=500,size=128",
+            args.calm + self.back_max_s, "--brokers", cluster.broker.address, "--stream", "to=user,class=volatile,rate=500,size=128",
             "--stream", "to=user,class=durable,rate=500,size=128")
         for child in self.children:
             child.wait_ready()
@@ -144,13 +145,13 @@ class Storm:
         return self.children[-1]
 
     def _round(self, begin):
-        deadline = time.monotonic() + BACK_MAX_S
+        deadline = time.monotonic() + self.back_max_s
         for comer in self.comers:
             comer.go()
         begin()
         reports = [comer.report(deadline) for comer in self.comers]
         if None in reports:
-            raise SystemExit(f"bench: not all of the clients were in after {BACK_MAX_S} s")
+            raise SystemExit(f"bench: not all of the clients were in after {self.back_max_s} s")
         return reports
 
     def run(self):
@@ -190,7 +191,7 @@ class Storm:
               f"{watch.peaks[PEAKS[1]]:.0f}")
 
     def _tell_stayers(self, from_s, to_s):
-        deadline = time.monotonic() + BACK_MAX_S + self.args.calm + 60
+        deadline = time.monotonic() + self.back_max_s + self.args.calm + 60
         report = self.stayers.report(deadline)
         if report is None:
             raise SystemExit("bench: those who stayed do not report")

@@ -97,9 +97,10 @@ static uint64_t min_u64(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
+/* What is held waits for Redis, which says nothing about the client. */
 static uint64_t queue_due_ms(const struct conn *c)
 {
-    if (!c->outq || !c->outq->first)
+    if (!c->outq || !c->outq->first || c->is_held)
         return UINT64_MAX;
     return outq_oldest_ms(c->outq) + (uint64_t)c->conns->settings->queue_max_age_ms;
 }

@@ -93,6 +93,23 @@ static void what_is_held_leaves_in_one_write(void **state)
     client_free(&client);
 }
 
+static void what_is_held_does_not_grow_old(void **state)
+{
+    struct world *w = *state;
+    w->is_holding = true;
+    w->settings.queue_max_age_ms = 200;
+    struct client client = client_connect(w, 0);
+    client_write(&client, request, sizeof(request) - 1);
+    UNTIL(w, &client, w->upgraded_count == 1);
+    uint64_t old_ms = clock_mono_ms() + 600; /* time itself: two ticks of the wheel beyond that age */
+    UNTIL(w, &client, clock_mono_ms() >= old_ms);
+    assert_int_equal(w->closed_count, 0);
+    conn_release(w->conn);
+    UNTIL(w, &client, has_answer(&client));
+    assert_true(conn_state(w->conn) != CONN_CLOSING);
+    client_free(&client);
+}
+
 static void closing_ends_a_hold(void **state)
 {
     struct world *w = *state;
@@ -261,6 +278,7 @@ int main(void)
         WS_TEST(early_bytes_are_not_lost),
         WS_TEST(a_turn_is_one_write),
         WS_TEST(what_is_held_leaves_in_one_write),
+        WS_TEST(what_is_held_does_not_grow_old),
         WS_TEST(closing_ends_a_hold),
         WS_TEST(a_ping_is_answered_with_its_payload),
         WS_TEST(the_client_closes),
