@@ -1,17 +1,11 @@
 /* The scripts of the hand-over against a real Redis: two routers, a router that dies, what is stored meanwhile. */
-#include "redis_test_server.h"
-
-static struct test_server server;
-static struct loop *loop;
-static struct loop_timer *ticker;
-static struct redis *r;
+#include "lua_test_world.h"
 
 #define WAITING "herald:handover:{3}"
 #define CLAIMED "herald:handover:{3}:claimed"
 #define ADD(...) RUN(loop, r, REDIS_SCRIPT_HANDOVER_ADD, 1, WAITING, __VA_ARGS__)
 #define CLAIM(...) RUN(loop, r, REDIS_SCRIPT_HANDOVER_CLAIM, 2, WAITING, CLAIMED, __VA_ARGS__)
 #define END(...) RUN(loop, r, REDIS_SCRIPT_HANDOVER_END, 2, WAITING, CLAIMED, __VA_ARGS__)
-#define ASKED(...) ASK(loop, r, __VA_ARGS__)
 
 /* What stands behind the time in a claim's reply. */
 static const char *claimed(const char *reply)
@@ -75,27 +69,6 @@ static void bounded(void **state)
     assert_true(strstr(one, "1\n") && !strstr(one, "2\n"));
 }
 
-static int set_up_all(void **state)
-{
-    (void)state;
-    test_redis_up(&server, &loop, &ticker, &r);
-    return 0;
-}
-
-static int tear_down_all(void **state)
-{
-    (void)state;
-    test_redis_down(&server, &loop, &ticker, &r);
-    return 0;
-}
-
-static int flush_all(void **state)
-{
-    (void)state;
-    ASKED("FLUSHALL");
-    return 0;
-}
-
 #define TEST(name) cmocka_unit_test_setup(name, flush_all)
 
 int main(void)
@@ -107,5 +80,5 @@ int main(void)
         TEST(what_is_stored_meanwhile_is_not_forgotten),
         TEST(bounded),
     };
-    return cmocka_run_group_tests(tests, set_up_all, tear_down_all);
+    return cmocka_run_group_tests(tests, world_up, world_down);
 }

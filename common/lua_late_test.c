@@ -1,13 +1,7 @@
 /* Registrations and times, against a real Redis: calls that it executes long after they were sent, because it stood
  * still; and when a device was last seen. */
-#include "redis_test_server.h"
+#include "lua_test_world.h"
 
-static struct test_server server;
-static struct loop *loop;
-static struct loop_timer *ticker;
-static struct redis *r;
-
-#define ASKED(...) ASK(loop, r, __VA_ARGS__)
 #define REGISTER_FOR(devices_ttl, instance, connection, since, began)                                                  \
     RUN(loop, r, REDIS_SCRIPT_ROUTE_REGISTER, 4, "herald:route:{42}", "herald:devices:{42}", "herald:box:{42}",        \
         "herald:box:{42}:web", "web", instance, "100", connection, since, "300000", devices_ttl, began)
@@ -89,27 +83,6 @@ static void test_call_in_time_wins_over_any_time(void **state)
     assert_int_equal(answer_of(REGISTER("gw2-0", "1", "0", "0")).is_owner, 1); /* not known */
 }
 
-static int set_up_all(void **state)
-{
-    (void)state;
-    test_redis_up(&server, &loop, &ticker, &r);
-    return 0;
-}
-
-static int tear_down_all(void **state)
-{
-    (void)state;
-    test_redis_down(&server, &loop, &ticker, &r);
-    return 0;
-}
-
-static int flush_all(void **state)
-{
-    (void)state;
-    ASKED("FLUSHALL");
-    return 0;
-}
-
 /* Written again when it is older than the route's life, and with it the life of the whole list. */
 static void test_last_seen_is_written_now_and_then(void **state)
 {
@@ -138,5 +111,5 @@ int main(void)
         TEST(test_call_in_time_wins_over_any_time),
         TEST(test_last_seen_is_written_now_and_then),
     };
-    return cmocka_run_group_tests(tests, set_up_all, tear_down_all);
+    return cmocka_run_group_tests(tests, world_up, world_down);
 }

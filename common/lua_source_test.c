@@ -1,12 +1,5 @@
 /* The scripts about records and partitions against a real Redis: claims of ids, owners. */
-#include "redis_test_server.h"
-
-static struct test_server server;
-static struct loop *loop;
-static struct loop_timer *ticker;
-static struct redis *r;
-
-#define ASKED(...) ASK(loop, r, __VA_ARGS__)
+#include "lua_test_world.h"
 
 /* --- owners of partitions ----------------------------------------------------------------------------------------- */
 
@@ -72,27 +65,6 @@ static void test_claim_is_the_first_positions(void **state)
     assert_true(strtoll(ASKED("PTTL", "herald:dedup:{42}:a"), NULL, 10) <= 30000);
 }
 
-static int set_up_all(void **state)
-{
-    (void)state;
-    test_redis_up(&server, &loop, &ticker, &r);
-    return 0;
-}
-
-static int tear_down_all(void **state)
-{
-    (void)state;
-    test_redis_down(&server, &loop, &ticker, &r);
-    return 0;
-}
-
-static int flush_all(void **state)
-{
-    (void)state;
-    ASKED("FLUSHALL");
-    return 0;
-}
-
 int main(void)
 {
 #define TEST(fn) cmocka_unit_test_setup(fn, flush_all)
@@ -101,5 +73,5 @@ int main(void)
         TEST(test_source_begins_a_new_life),
         TEST(test_claim_is_the_first_positions),
     };
-    return cmocka_run_group_tests(tests, set_up_all, tear_down_all);
+    return cmocka_run_group_tests(tests, world_up, world_down);
 }

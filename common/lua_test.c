@@ -1,10 +1,7 @@
 /* Every script against a real Redis: what it does, and what a late or stale actor cannot do with it. */
-#include "redis_test_server.h"
+#include "lua_test_world.h"
 
-static struct test_server server;
-static struct loop *loop;
-static struct loop_timer *ticker;
-static struct redis *r, *listener;
+static struct redis *listener;
 
 #define KEYS_ROUTE "herald:route:{42}", "herald:devices:{42}", "herald:box:{42}", "herald:box:{42}:web"
 #define REGISTER(...) RUN(loop, r, REDIS_SCRIPT_ROUTE_REGISTER, 4, KEYS_ROUTE, __VA_ARGS__)
@@ -17,7 +14,6 @@ static struct redis *r, *listener;
 #define PUBLISH(...)                                                                                                   \
     RUN(loop, r, REDIS_SCRIPT_MEMBERS_PUBLISH, 3, "herald:members", "herald:leader", "herald:members:version",         \
         __VA_ARGS__)
-#define ASKED(...) ASK(loop, r, __VA_ARGS__)
 
 /* The i-th part of a flat array's text. */
 static const char *part(const char *text, int i)
@@ -524,8 +520,7 @@ static void test_ack_of_very_many(void **state)
 
 static int set_up_all(void **state)
 {
-    (void)state;
-    test_redis_up(&server, &loop, &ticker, &r);
+    (void)world_up(state);
     struct redis_options options = test_options(&server);
     buf_init(&heard);
     listener = redis_new(loop, &options, "listener", NULL, NULL);
@@ -537,18 +532,9 @@ static int set_up_all(void **state)
 
 static int tear_down_all(void **state)
 {
-    (void)state;
     redis_free(&listener);
     buf_release(&heard);
-    test_redis_down(&server, &loop, &ticker, &r);
-    return 0;
-}
-
-static int flush_all(void **state)
-{
-    (void)state;
-    ASKED("FLUSHALL");
-    return 0;
+    return world_down(state);
 }
 
 int main(void)

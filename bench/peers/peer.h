@@ -17,8 +17,8 @@ enum { FIRST_MAX = 2 };
 
 /* How messages for one, and for all, are published. */
 struct peer_form {
-    const char *key, *value, *header; /* Kafka; header "name:value", NULL: none */
-    const char *path;                 /* HTTP */
+    const char *key, *value; /* Kafka */
+    const char *path;        /* HTTP */
 };
 
 struct peer_plan {

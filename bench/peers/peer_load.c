@@ -30,11 +30,9 @@ static const struct option long_options[] = {{"address", required_argument, NULL
                                              {"topic", required_argument, NULL, 't'},
                                              {"one-key", required_argument, NULL, 'k'},
                                              {"one-value", required_argument, NULL, 'v'},
-                                             {"one-header", required_argument, NULL, 'h'},
                                              {"one-path", required_argument, NULL, 'u'},
                                              {"all-key", required_argument, NULL, 'K'},
                                              {"all-value", required_argument, NULL, 'V'},
-                                             {"all-header", required_argument, NULL, 'H'},
                                              {"all-path", required_argument, NULL, 'U'},
                                              {"connections", required_argument, NULL, 'n'},
                                              {NULL, 0, NULL, 0}};
@@ -64,16 +62,12 @@ static const char **place_of(struct peer_plan *plan, int option)
         return &plan->one.key;
     case 'v':
         return &plan->one.value;
-    case 'h':
-        return &plan->one.header;
     case 'u':
         return &plan->one.path;
     case 'K':
         return &plan->all.key;
     case 'V':
         return &plan->all.value;
-    case 'H':
-        return &plan->all.header;
     case 'U':
         return &plan->all.path;
     default:

@@ -83,20 +83,11 @@ void publisher_free(struct publisher **publisher)
 static bool produce(struct publisher *publisher, const struct peer_form *form, uint32_t i, const char *content)
 {
     const struct peer *peer = publisher->peer;
-    char key[NAME_MAX_LEN], value[TEXT_MAX], header[TEXT_MAX] = "";
+    char key[NAME_MAX_LEN], value[TEXT_MAX];
     size_t key_len = peer_expand(peer, form->key, i, "", key, sizeof(key));
     size_t len = peer_expand(peer, form->value, i, content, value, sizeof(value));
-    struct kafka_header headers[1];
-    size_t header_count = 0;
-    if (form->header) {
-        (void)peer_expand(peer, form->header, i, "", header, sizeof(header));
-        char *colon = strchr(header, ':');
-        CHECK(colon);
-        *colon = '\0';
-        headers[header_count++] = (struct kafka_header){header, colon + 1, strlen(colon + 1)};
-    }
-    return kafka_produce(publisher->producer, peer->plan.topic, key, key_len, value, len, headers, header_count, NULL,
-                         NULL) == ERR_OK;
+    return kafka_produce(publisher->producer, peer->plan.topic, key, key_len, value, len, NULL, 0, NULL, NULL) ==
+           ERR_OK;
 }
 
 static bool post(struct publisher *publisher, const struct peer_form *form, uint32_t i, const char *content)

@@ -1,8 +1,7 @@
 #include "gateway/session/unacked.h"
 
-#include <stdlib.h>
-
 #include "common/check.h"
+#include "common/recycle.h"
 
 enum { SIZE_MIN = 4 };
 
@@ -18,11 +17,22 @@ static struct unacked_entry *entry_at(struct unacked *ring, uint32_t i)
     return &ring->entries[(ring->at + i) & (ring->size - 1)];
 }
 
+static size_t bytes_of(uint32_t size)
+{
+    return sizeof(struct unacked) + size * sizeof(struct unacked_entry);
+}
+
+/* Most clients acknowledge before the next message comes: a ring comes and goes with each. */
 static struct unacked *ring_new(uint32_t size)
 {
-    struct unacked *ring = xmalloc(sizeof *ring + size * sizeof ring->entries[0]);
+    struct unacked *ring = recycle_get(bytes_of(size));
     *ring = (struct unacked){.size = size};
     return ring;
+}
+
+static void ring_free(struct unacked *ring)
+{
+    recycle_put(ring, bytes_of(ring->size));
 }
 
 static struct unacked *grown(struct unacked *ring)
@@ -33,7 +43,7 @@ static struct unacked *grown(struct unacked *ring)
     larger->count = ring->count;
     for (uint32_t i = 0; i < ring->count; i++)
         larger->entries[i] = *entry_at(ring, i);
-    free(ring);
+    ring_free(ring);
     return larger;
 }
 
@@ -100,7 +110,7 @@ static void shrink(struct unacked **ring)
         r->count--;
     }
     if (r->count == 0) {
-        free(r);
+        ring_free(r);
         *ring = NULL;
     }
 }
