@@ -90,8 +90,7 @@ const struct option gateway_options[] = {
      "When Redis came back, all sessions register again, spread over so long."},
     {"route", "registrations_max", OPTION_INT, AT(session.registrations_max), "256", 1, 100000, NULL,
      "Registrations of routes that a worker has under way at Redis, and as many removals; more wait, so that a storm "
-     "of "
-     "clients leaves room for others."},
+     "leaves room for others."},
     {"route", "removals_max", OPTION_INT, AT(session.removals_max), "100000", 1, 10000000, NULL,
      "Routes of ended sessions that may wait for Redis to remove them; more are left to run out."},
     {"link", "listen", OPTION_STRING, AT(inbox.listen), "tcp://127.0.0.1:*", 0, 0, NULL,

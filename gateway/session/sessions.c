@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "common/check.h"
-#include "common/log.h"
+#include "common/recycle.h"
 #include "common/slabs.h"
 #include "common/table.h"
 #include "gateway/metrics.h"
@@ -157,7 +157,7 @@ static void broadcast_to(void *arg, struct conn *c)
 }
 
 /* Along the connections, not the users: as they came, which is how they lie in memory, here and in the kernel. By
- * users, whose order is that of their hashes, a frame takes 0.8 us more, of some 9. */
+ * users, whose order is that of their hashes, a frame took 9.9 us; so, and with send() in conn_io.c, 9.4. */
 uint32_t sessions_broadcast(struct sessions *sessions, struct push_frame *frame, void *receipt)
 {
     struct broadcast broadcast = {frame, receipt, 0};
@@ -228,6 +228,7 @@ static void tidy(struct sessions *sessions, uint64_t now_ms)
         sessions->trim_ms = now_ms + TRIM_AFTER_MS;
     } else if (sessions->trim_ms > 0 && now_ms >= sessions->trim_ms) {
         sessions->trim_ms = 0;
+        recycle_trim();
         malloc_trim(0);
     }
 }
