@@ -95,7 +95,8 @@ class Floor(Child):
 
 def floor_us(mode, connections=10000, rounds=15, batch=10, rest=0, rate=20000, burst=0):
     """CPU us for each message (send, paced, writev) or connection (accept); `rest`: seconds a client rests between two looks."""
-    more = {"send": [rounds], "paced": [max(1, 2 * rate // connections), rate, burst], "writev": [max(rounds // batch, 3), batch], "accept": []}[mode]
+    more = {"send": [rounds], "paced": [max(1, 2 * rate // connections), rate, burst],
+            "writev": [max(rounds // batch, 3), batch], "accept": []}[mode]
     with Floor(mode, connections, *more) as floor:
         raw = [] if mode == "accept" else ["--raw", "--rest", round(rest * 1e6)]
         with Load(f"127.0.0.1:{floor.port}", connections, *raw):

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import statistics
 import threading
 import time
 
@@ -13,6 +14,8 @@ from result import Result
 SETTLE_S = 1.5  # after connecting, before anything is looked at: routes are written, timers set
 IDLE_BASE_S = 10
 PING_SENDERS, PING_S, PING_BURSTS = 15000, 25, 32  # what the kernel takes for pings alone, sent as a worker sends them
+BESIDE = {"writev": "the floor with writev() of {batch} frames",  # measured beside send(), for the notes
+          "paced": "the floor at this rate, what is due each ms and then asleep"}
 SINK_REST_S = 0.3  # the last results are on their way
 ROUTER_WARM = 3  # messages a user before the backlog: routes are cached, buffers have grown
 
@@ -58,13 +61,13 @@ def _facts(scenario, *more):
 def delivery(scenario, stage, rounds):
     result = _result(scenario, _facts(scenario, f"{scenario.duration:g} s a round after {scenario.warm_up:g} s of warm-up",
                                        f"the producer lingers {scenario.linger * 1000:g} ms"))
+    beside = []
     for i in range(rounds):
         if scenario.floor != "none":
             result.floors.append(floor_us("send", scenario.connections, rest=scenario.rest))
-        if scenario.floor == "writev":
-            result.add(floor_writev=floor_us("writev", scenario.connections, batch=scenario.batch, rest=scenario.rest))
-        if scenario.floor == "paced":
-            result.add(floor_paced=floor_us("paced", scenario.connections, rest=scenario.rest, rate=scenario.streams[0].rate))
+        if scenario.floor in BESIDE:
+            beside.append(floor_us(scenario.floor, scenario.connections, batch=scenario.batch, rest=scenario.rest,
+                                   rate=scenario.streams[0].rate))
         writes = stage.mailbox_writes()
         try:
             with Load(stage.gateways(), scenario.connections, *_arguments(scenario, stage, f"r{i}-")) as load:
@@ -81,12 +84,8 @@ def delivery(scenario, stage, rounds):
             _take_report(result, report, spent)
             result.add(mailbox_writes=stage.mailbox_writes() - writes)
         stage.wait_empty()
-    if "floor_writev" in result.values:
-        result.notes.append(f"the floor with writev() of {scenario.batch} frames: "
-                            f"{sorted(result.values['floor_writev'])[rounds // 2]:.2f} us a message")
-    if "floor_paced" in result.values:
-        paced = sorted(result.values["floor_paced"])[rounds // 2]
-        result.notes.append(f"the floor at this rate, what is due each ms and then asleep: {paced:.2f} us a message")
+    if beside:
+        result.notes.append(f"{BESIDE[scenario.floor].format(batch=scenario.batch)}: {statistics.median(beside):.2f} us a message")
     return result
 
 

@@ -11,6 +11,26 @@ static struct redis *r;
 
 #define ASKED(...) ASK(loop, r, __VA_ARGS__)
 
+/* The i-th part of a flat array's text. */
+static const char *part(const char *text, int i)
+{
+    static char copy[4096];
+    snprintf(copy, sizeof copy, "%s", text + 1);
+    char *at = copy, *word;
+    do {
+        word = at;
+        size_t len = strcspn(at, ",]");
+        at += len + 2;
+        word[len] = '\0';
+    } while (i--);
+    return word;
+}
+
+static inline long long number(const char *text, int i)
+{
+    return strtoll(part(text, i), NULL, 10);
+}
+
 static inline int world_up(void **state)
 {
     (void)state;

@@ -16,6 +16,7 @@
 #include "gateway/canary/canary.h"
 #include "gateway/link/box_fates.h"
 #include "gateway/metrics.h"
+#include "gateway/session/lapse.h"
 
 enum { WORKER_MAGIC = 0x70120001, POLL_MS = 100, GOODBYE_MIN_MS = 150, GOODBYE_MAX_MS = 1000, URL_LEN_MAX = 512 };
 

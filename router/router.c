@@ -289,32 +289,8 @@ static void set_id(struct router *router)
 static void make_dispatch(struct router *router)
 {
     static const struct ledger_events events = {on_outcome, on_full, on_room};
-    const struct router_settings *s = router->settings;
-    const struct dispatch_settings settings = {
-        .limits = {.slots = (uint32_t)s->window_slots,
-                   .slot_bytes = (uint64_t)s->window_bytes * 2,
-                   .records = (uint32_t)s->window_records,
-                   .record_bytes = (uint64_t)s->window_bytes,
-                   .outcomes = (uint32_t)s->source.outcomes_max,
-                   .wait_ms = {(uint64_t)s->result_wait_ms, (uint64_t)s->ack_wait_ms}},
-        .lanes = {.router = router->id,
-                  .generation = service_generation(router->service),
-                  .endpoint = router->endpoint,
-                  .messages_max = s->lane_messages,
-                  .bytes_max = s->lane_bytes,
-                  .unread_max = s->lane_unread,
-                  .envelope_max = s->link_envelope_max,
-                  .silence_ms = s->lane_silence_ms,
-                  .hwm = s->link_hwm,
-                  .waiting_max = s->lane_waiting,
-                  .weights = s->lane_weights},
-        .mailbox = {.count_max = s->box_count,
-                    .bytes_max = s->box_bytes,
-                    .ttl_ms = s->box_ttl_ms,
-                    .policy = s->box_policy},
-        .dedup = {.window_ms = s->dedup_window_ms, .has_volatile = s->dedup_volatile, .when_away = s->dedup_when_away},
-        .resolver = {.redis = &s->redis, .router = router->id, .cache_max = (uint32_t)s->users_cached},
-    };
+    const struct dispatch_settings settings = settings_of_dispatch(
+        router->settings, router->id, service_generation(router->service), router->endpoint);
     router->dispatch = dispatch_new(router->loop, router->bus, router->redis, &settings, &events, router);
 }
 

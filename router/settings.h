@@ -10,6 +10,7 @@
 #include "common/priority.h"
 #include "common/redis.h"
 #include "router/box/handover.h"
+#include "router/dispatch/dispatch.h"
 #include "router/source/source_options.h"
 
 struct router_settings {
@@ -37,5 +38,9 @@ struct router_settings {
 };
 
 extern const struct option router_options[];
+
+/* What the decisions need of them; the texts are borrowed. */
+struct dispatch_settings settings_of_dispatch(const struct router_settings *s, const char *router, uint64_t generation,
+                                              const char *endpoint);
 
 #endif

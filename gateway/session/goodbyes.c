@@ -52,8 +52,6 @@ static void goodbye_free(struct goodbye *g)
     free(g);
 }
 
-static void send_waiting(struct goodbyes *goodbyes);
-
 static void on_removed(void *arg, enum err err, const struct redis_reply *reply)
 {
     struct goodbye *g = arg;
@@ -68,7 +66,7 @@ static void on_removed(void *arg, enum err err, const struct redis_reply *reply)
         metric_add_labelled(METRIC_ROUTES, ROUTE_EVENT_REMOVED, 1);
     goodbye_free(g); /* refused by Redis, or this worker ends: the route runs out */
     if (err != ERR_CLOSED)
-        send_waiting(goodbyes);
+        goodbyes_send_waiting(goodbyes);
 }
 
 static enum err send_out(struct goodbye *g)
@@ -81,7 +79,7 @@ static enum err send_out(struct goodbye *g)
     return err;
 }
 
-static void send_waiting(struct goodbyes *goodbyes)
+void goodbyes_send_waiting(struct goodbyes *goodbyes)
 {
     while (redis_is_up(goodbyes->redis) && goodbyes->under_way < goodbyes->under_way_max) {
         struct list *link = list_pop(&goodbyes->waiting);
@@ -102,12 +100,7 @@ void goodbyes_say(struct goodbyes *goodbyes, const char *user, const char *devic
         return;
     }
     list_push(&goodbyes->waiting, &goodbye_new(goodbyes, user, device, connection)->link);
-    send_waiting(goodbyes);
-}
-
-void goodbyes_tick(struct goodbyes *goodbyes)
-{
-    send_waiting(goodbyes);
+    goodbyes_send_waiting(goodbyes);
 }
 
 uint32_t goodbyes_count(const struct goodbyes *goodbyes)

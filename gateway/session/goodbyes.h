@@ -19,8 +19,8 @@ struct goodbyes *goodbyes_new(struct redis *redis, const char *instance, uint64_
 /* The connection must have been freed before: its callbacks name them. */
 void goodbyes_free(struct goodbyes **goodbyes);
 void goodbyes_say(struct goodbyes *goodbyes, const char *user, const char *device, uint64_t connection);
-/* Now and then: says again what waits since Redis was away. */
-void goodbyes_tick(struct goodbyes *goodbyes);
+/* To be called now and then: what waits since Redis was away is said again. */
+void goodbyes_send_waiting(struct goodbyes *goodbyes);
 uint32_t goodbyes_count(const struct goodbyes *goodbyes);
 
 #endif

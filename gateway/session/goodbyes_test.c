@@ -13,7 +13,7 @@ static struct goodbyes *goodbyes;
 
 static void ticked(void)
 {
-    goodbyes_tick(goodbyes);
+    goodbyes_send_waiting(goodbyes);
     loop_turn(loop);
 }
 
@@ -47,7 +47,7 @@ static void test_is_said_again_when_redis_is_back(void **state)
     goodbyes_say(goodbyes, "43", "web", 7); /* under way */
     kill_server();
     goodbyes_say(goodbyes, "43", "phone", 8); /* away */
-    goodbyes_tick(goodbyes);
+    goodbyes_send_waiting(goodbyes);
     assert_int_equal(goodbyes_count(goodbyes), 2);
     run_server();
     ASK(loop, r, "HSET", "herald:route:{43}", "web", "gw1-0 100 7 5");
@@ -66,7 +66,7 @@ static void test_some_at_a_time(void **state)
     assert_int_equal(redis_pending(r), 0);
     for (int i = 0; i < 3; i++)
         goodbyes_say(goodbyes, "46", devices[i], 7);
-    goodbyes_tick(goodbyes);
+    goodbyes_send_waiting(goodbyes);
     assert_int_equal(redis_pending(r), 2);
     TURN_UNTIL(loop, goodbyes_count(goodbyes) == 0);
     assert_string_equal(ASK(loop, r, "HKEYS", "herald:route:{46}"), "[]");

@@ -48,7 +48,7 @@ static void on_route(void *arg, enum err err, const struct redis_reply *reply)
     session_unref(s);
 }
 
-void lapse_happened(struct sessions *sessions)
+void sessions_lease_vanished(struct sessions *sessions)
 {
     struct session *s = find_settled(sessions);
     if (!s) {

@@ -10,6 +10,6 @@ struct sessions;
 
 /* Asks Redis for one of the routes. It is gone: all register again. It is there: all look into their mailboxes, because
  * pokes for an instance that counts as dead may be dropped. */
-void lapse_happened(struct sessions *sessions);
+void sessions_lease_vanished(struct sessions *sessions);
 
 #endif

@@ -298,7 +298,7 @@ void routes_redis_lost(struct routes *routes)
 void routes_tick(struct routes *routes, uint64_t now_ms)
 {
     wheel_advance(routes->wheel, now_ms);
-    goodbyes_tick(routes->goodbyes);
+    goodbyes_send_waiting(routes->goodbyes);
     redis_clock_tick(routes->clock);
 }
 

@@ -16,6 +16,7 @@
 #include "gateway/metrics.h"
 #include "gateway/session/drain.h"
 #include "gateway/session/handlers.h"
+#include "gateway/session/lapse.h"
 #include "gateway/session/login.h"
 #include "gateway/session/routes.h"
 #include "gateway/session/session_fake_redis.h"

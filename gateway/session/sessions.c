@@ -14,7 +14,6 @@
 #include "gateway/session/guest.h"
 #include "gateway/session/handlers.h"
 #include "gateway/session/login.h"
-#include "gateway/session/lapse.h"
 #include "gateway/session/once.h"
 #include "gateway/session/outbox.h"
 #include "gateway/session/receipt.h"
@@ -198,11 +197,6 @@ void sessions_redis_state(struct sessions *sessions, bool is_up)
         routes_renew_all(sessions->routes, "redis is back");
     else
         routes_redis_lost(sessions->routes);
-}
-
-void sessions_lease_vanished(struct sessions *sessions)
-{
-    lapse_happened(sessions);
 }
 
 /* --- its life --------------------------------------------------------------------------------------------------------

@@ -103,8 +103,6 @@ void sessions_free(struct sessions **sessions);
 void sessions_start(struct sessions *sessions, struct conns *conns);
 /* To be called with the state of `redis`. */
 void sessions_redis_state(struct sessions *sessions, bool is_up);
-/* The lease was not in Redis any more (lease.h). */
-void sessions_lease_vanished(struct sessions *sessions);
 
 /* For conns_new(), with the sessions as their argument. */
 extern const struct conn_events sessions_conn_events;
