@@ -35,7 +35,7 @@ common_SRCS := $(addprefix common/, \
 gateway_SRCS := $(addprefix gateway/, main.c master.c worker.c relief.c settings.c metrics.c)
 gateway_SRCS += $(addprefix gateway/memory/, pressure.c meter.c)
 gateway_SRCS += $(addprefix gateway/auth/, base64url.c jwt_key.c jwt.c identity.c auth.c)
-gateway_SRCS += $(addprefix gateway/session/, session.c sessions.c once.c backlog.c outbox.c overflow.c shed.c users.c login.c guest.c registrations.c routes.c lapse.c redis_clock.c goodbyes.c expiry.c box.c letter.c runs.c drain.c command.c \
+gateway_SRCS += $(addprefix gateway/session/, session.c sessions.c once.c backlog.c outbox.c overflow.c shed.c users.c login.c guest.c registrations.c routes.c lapse.c redis_clock.c goodbyes.c expiry.c box.c letter.c taken.c drain.c command.c \
     unacked.c push_frame.c replies.c client_message.c handlers.c handle_auth.c handle_heartbeat.c handle_ack.c \
     handle_message.c session_metrics.c)
 gateway_SRCS += $(addprefix gateway/link/, fence.c inbox.c box_fates.c peers.c returns.c upstream.c pending.c link_metrics.c)

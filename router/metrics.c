@@ -25,8 +25,8 @@ const char *const upstream_labels[] = {
 
 enum miss miss_of_reason(const char *reason)
 {
-    static const enum miss known[] = {MISS_DRAINING, MISS_GAP,    MISS_WINDOW,    MISS_SLOW,     MISS_MEMORY,
-                                      MISS_EXPIRED,  MISS_CLOSED, MISS_OLD_OWNER, MISS_COLLAPSED};
+    static const enum miss known[] = {MISS_DRAINING, MISS_GAP,     MISS_OVERTAKEN, MISS_WINDOW,    MISS_SLOW,
+                                      MISS_MEMORY,   MISS_EXPIRED, MISS_CLOSED,    MISS_OLD_OWNER, MISS_COLLAPSED};
     for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
         if (strcmp(reason, miss_labels[known[i]]) == 0)
             return known[i];

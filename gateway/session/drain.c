@@ -121,6 +121,8 @@ static void take_entry(struct drain *d, const struct redis_reply *entry, struct 
         return;
     }
     d->last = id;
+    if (delivery)
+        taken_entry(&s->taken, sessions->taken_memory, delivery, d->box == UNACKED_DEVICE_BOX);
     if (!delivery) {
         metric_add(METRIC_BOX_INVALID, 1);
         log_limited(LOG_WARN, "unreadable mailbox entry removed", F_STR("user", s->user->name), F_UINT("bytes", len));

@@ -102,6 +102,49 @@ static void test_looks_by_itself_after_a_refusal(void **state)
     assert_string_equal(seen(c), "r0 r1 r2 r3");
 }
 
+static uint32_t deliver_from(const char *id, const char *source)
+{
+    Herald__V1__Delivery delivery = HERALD__V1__DELIVERY__INIT;
+    delivery.class_ = HERALD__V1__CLASS__CLASS_DURABLE;
+    delivery.source = (char *)(uintptr_t)source;
+    return deliver_as(&delivery, id, 7, 0);
+}
+
+/* A lane was held up for so long that its router stored what was on it. The newer "b" came by the mailbox, out of which
+ * "a" had gone, as "b" has its collapse key. Then the lane goes on. */
+static void test_what_was_held_up_does_not_come_behind_the_mailbox(void **state)
+{
+    (void)state;
+    struct conn *c = open_live();
+    fake_append_from(USER_BOX, "b", "push/5/12", 0);
+    poke("");
+    come_all();
+    ack(c, 1);
+    come_all();
+    assert_true(is_live(c));
+    assert_int_equal(deliver_from("a", "push/5/11"), 1);
+    assert_string_equal(t.reason, "overtaken");
+    deliver_from("b", "push/5/12");
+    assert_int_equal(t.results[HERALD__V1__RESULT_KIND__RESULT_REFUSED], 2);
+    deliver_from("c", "push/5/13");
+    deliver_from("other", "push/4/1");
+    assert_string_equal(seen(c), "b c other");
+}
+
+/* Also when the newer one was too old to be sent. */
+static void test_what_was_held_up_does_not_come_behind_an_expired_one(void **state)
+{
+    (void)state;
+    struct conn *c = open_live();
+    fake_append_from(USER_BOX, "b", "push/5/12", 1);
+    poke("");
+    come_all();
+    assert_true(is_live(c));
+    deliver_from("a", "push/5/11");
+    assert_string_equal(t.reason, "overtaken");
+    assert_string_equal(seen(c), "");
+}
+
 static void test_poke_goes_before_that(void **state)
 {
     (void)state;
@@ -267,6 +310,8 @@ int main(void)
         TEST(test_refuses_live_until_seen_empty),
         TEST(test_lost_poke_is_made_up_for),
         NARROW(test_looks_by_itself_after_a_refusal),
+        TEST(test_what_was_held_up_does_not_come_behind_the_mailbox),
+        TEST(test_what_was_held_up_does_not_come_behind_an_expired_one),
         NARROW(test_poke_goes_before_that),
         NARROW(test_old_answer_does_not_end_a_new_drain),
         TEST(test_poke_while_an_empty_page_is_on_its_way),

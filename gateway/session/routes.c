@@ -212,7 +212,7 @@ static void refreshed(struct session *s, const struct redis_reply *reply)
     }
     metric_add_labelled(METRIC_ROUTES, ROUTE_EVENT_REFRESHED, 1);
     s->looks = is_only_look(s) ? s->looks + 1 : 0;
-    runs_age(&s->runs); /* a run that is still going on then is refused from there on, and stays in order */
+    taken_age(&s->taken); /* a run that is still going on then is refused from there on, and stays in order */
     drain_registered(s, redis_reply_int(redis_reply_at(reply, 1)));
     schedule_refresh(s);
 }

@@ -55,7 +55,7 @@ struct session *session_new(struct sessions *sessions, struct conn *conn, const 
 void session_free(struct session *s)
 {
     s->magic = 0;
-    runs_free(&s->runs);
+    taken_free(&s->taken);
     slabs_put(s);
 }
 
@@ -77,7 +77,7 @@ bool session_move(void *arg, void *from, void *to)
         at = &(*at)->next;
     *at = s;
     conn_set_owner(s->conn, s);
-    runs_moved(&s->runs);
+    taken_moved(&s->taken);
     wheel_entry_moved(&old->refresh, &s->refresh);
     wheel_entry_moved(&old->expiry, &s->expiry);
     old->magic = 0;
@@ -191,7 +191,9 @@ static void push_durable(struct session *s, struct push_frame *frame, const stru
 {
     if (s->drain) {
         refuse(s, receipt, REFUSAL_DRAINING);
-    } else if (!runs_may_take(s->runs, to->run, to->run_index)) {
+    } else if (taken_is_overtaken(s->taken, frame->delivery, *to->device != '\0')) {
+        refuse(s, receipt, REFUSAL_OVERTAKEN);
+    } else if (!taken_admits(s->taken, to->run, to->run_index)) {
         refuse(s, receipt, REFUSAL_GAP);
     } else if (!has_room(s)) {
         enum refusal why = why_no_room(s);
@@ -201,7 +203,7 @@ static void push_durable(struct session *s, struct push_frame *frame, const stru
             overflow_happened(s->sessions->overflow, s, OVERFLOW_DURABLE, overflow_policy(s, OVERFLOW_DURABLE));
     } else {
         struct unacked_entry entry = {.receipt = receipt, .origin = UNACKED_LIVE};
-        runs_took(&s->runs, s->sessions->runs_memory, to->run, to->run_index);
+        taken_live(&s->taken, s->sessions->taken_memory, to->run, to->run_index);
         if (outbox_is_waiting(s))
             outbox_add(s, frame, receipt);
         else
@@ -235,9 +237,9 @@ bool session_push(struct session *s, struct push_frame *frame, const struct addr
     if (s->state == SESSION_REGISTERING && !is_durable)
         return false; /* its client has not been told yet that it is in */
     if (d->expires_at_ms > 0 && (uint64_t)d->expires_at_ms <= loop_wall_ms(s->sessions->loop)) {
-        if (is_durable && !s->drain && runs_may_take(s->runs, to->run, to->run_index))
-            runs_took(&s->runs, s->sessions->runs_memory, to->run,
-                      to->run_index); /* this is its fate: what follows does not overtake it */
+        if (is_durable && !s->drain && taken_admits(s->taken, to->run, to->run_index))
+            taken_live(&s->taken, s->sessions->taken_memory, to->run,
+                       to->run_index); /* this is its fate: what follows does not overtake it */
         refuse(s, receipt, REFUSAL_EXPIRED);
     } else if (is_durable) {
         push_durable(s, frame, to, receipt);

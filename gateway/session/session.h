@@ -20,7 +20,7 @@
 #include "common/wheel.h"
 #include "gateway/auth/identity.h"
 #include "gateway/session/push_frame.h"
-#include "gateway/session/runs.h"
+#include "gateway/session/taken.h"
 #include "gateway/session/unacked.h"
 #include "gateway/session/users.h"
 #include "gateway/ws/conn.h"
@@ -51,7 +51,7 @@ struct session {
     struct unacked *unacked;    /* NULL while nothing is */
     struct drain *drain;        /* NULL while live */
     struct backlog *backlog;    /* pushes that the connection does not take now; NULL while it does */
-    struct runs *runs;          /* taken live; NULL when that is long ago */
+    struct taken *taken;        /* of late; NULL: nothing */
     uint64_t seq;               /* the last one given */
     uint64_t begun_ms;          /* by the loop's clock */
     uint64_t since_ms;          /* by Redis' clock, at the first registration; 0 before */
@@ -67,7 +67,7 @@ struct session {
 struct addressee {
     const char *user, *device;
     uint64_t connection;
-    uint64_t run; /* of a durable one: see runs.h */
+    uint64_t run; /* of a durable one: see taken.h */
     uint32_t run_index;
 };
 

@@ -78,18 +78,25 @@ static inline struct fake_box *fake_box(const char *key)
 }
 
 /* What box_append does; the poke is the test's. */
-static inline void fake_append(const char *key, const char *id, int64_t expires_at_ms)
+/* source: "topic/partition/offset". */
+static inline void fake_append_from(const char *key, const char *id, const char *source, int64_t expires_at_ms)
 {
     struct fake_box *box = fake_box(key);
     Herald__V1__Delivery delivery = HERALD__V1__DELIVERY__INIT;
     CHECK(box->count < FAKE_ENTRIES);
     delivery.id = (char *)(uintptr_t)id;
+    delivery.source = (char *)(uintptr_t)source;
     delivery.class_ = HERALD__V1__CLASS__CLASS_DURABLE;
     delivery.content = (ProtobufCBinaryData){1, (uint8_t *)(char[]){"1"}};
     delivery.expires_at_ms = expires_at_ms;
     box->entries[box->count].n = ++fake.entry;
     box->entries[box->count].len = herald__v1__delivery__pack(&delivery, (uint8_t *)box->entries[box->count].packed);
     CHECK(box->entries[box->count++].len <= FAKE_TEXT);
+}
+
+static inline void fake_append(const char *key, const char *id, int64_t expires_at_ms)
+{
+    fake_append_from(key, id, "", expires_at_ms);
 }
 
 static inline void fake_append_bytes(const char *key, const char *bytes, size_t len)

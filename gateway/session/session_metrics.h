@@ -12,6 +12,7 @@
     X(MEMORY, "memory") /* as slow, and memory.frames is reached */                                                    \
     X(EXPIRED, "expired")                                                                                              \
     X(GAP, "gap")             /* the session did not take what was sent before it */                                   \
+    X(OVERTAKEN, "overtaken") /* held up on its way while a newer one came by the mailbox */                           \
     X(STALE, "stale")         /* meant for a connection that this session has followed */                              \
     X(COLLAPSED, "collapsed") /* a newer one with its collapse key came while it waited */                             \
     X(WITHDRAWN, "withdrawn") /* another device acknowledged it first */

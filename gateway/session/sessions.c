@@ -216,7 +216,7 @@ static void free_dead(void *arg)
 static void tidy(struct sessions *sessions, uint64_t now_ms)
 {
     size_t moved = users_compact(sessions->users, MOVES_MAX);
-    moved += runs_compact(sessions->runs_memory, MOVES_MAX);
+    moved += taken_compact(sessions->taken_memory, MOVES_MAX);
     moved += slabs_compact(sessions->memory, MOVES_MAX, session_move, sessions);
     if (moved > 0 || (sessions->trim_ms > 0 && routes_removals(sessions->routes) > 0)) {
         sessions->trim_ms = now_ms + TRIM_AFTER_MS;
@@ -253,7 +253,7 @@ struct sessions *sessions_new(const struct sessions_parts *parts)
     sessions->users = users_new();
     sessions->overflow = overflow_new(parts->loop);
     sessions->memory = slabs_new("session");
-    sessions->runs_memory = runs_memory_new();
+    sessions->taken_memory = taken_memory_new();
     sessions->drain_wheel = wheel_new(TICK_MS, loop_now_ms(parts->loop), drain_due, sessions);
     sessions->expiry_wheel = wheel_new(EXPIRY_TICK_MS, loop_now_ms(parts->loop), expiry_due, sessions);
     push_frame_init(&sessions->entry_frame);
@@ -304,7 +304,7 @@ void sessions_free(struct sessions **sessions)
     free_dead(t);
     users_free(&t->users);
     slabs_free(&t->memory);
-    slab_free(&t->runs_memory);
+    slab_free(&t->taken_memory);
     free(t);
     *sessions = NULL;
 }

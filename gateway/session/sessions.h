@@ -83,7 +83,7 @@ struct sessions {
     struct conns *conns; /* NULL until started */
     struct users *users;
     struct slabs *memory; /* of sessions */
-    struct slab *runs_memory;
+    struct slab *taken_memory;
     uint64_t trim_ms; /* when to have malloc() give back; 0: there is nothing to */
     struct routes *routes;
     struct overflow *overflow;

@@ -17,19 +17,20 @@
 /* Why it did not arrive: labels of metrics and reasons of outcomes, so they are constants. */
 #define MISS_LIST(X)                                                                                                   \
     X(NONE, "")                                                                                                        \
-    X(OFFLINE, "offline")   /* no live route */                                                                        \
-    X(BOX, "mailbox")       /* behind others in the mailbox */                                                         \
-    X(NOT_HERE, "not_here") /* the gateway has no such session */                                                      \
-    X(CLOSED, "closed")     /* the session closed before it acknowledged */                                            \
-    X(STALE, "stale")       /* a newer session, unknown to the router, was there */                                    \
-    X(GAP, "gap")           /* the session did not take what was sent before it */                                     \
-    X(DRAINING, "draining") /* the session is emptying the mailbox */                                                  \
-    X(WINDOW, "window")     /* the session has too much unacknowledged */                                              \
-    X(SLOW, "slow")         /* the session's queue is full */                                                          \
-    X(MEMORY, "memory")     /* the session is slow, and the gateway short of memory */                                 \
-    X(EXPIRED, "expired")   /* too old when the gateway got to it */                                                   \
-    X(REFUSED, "refused")   /* by the gateway, for another reason */                                                   \
-    X(TIMEOUT, "timeout")   /* no result in time */                                                                    \
+    X(OFFLINE, "offline")     /* no live route */                                                                      \
+    X(BOX, "mailbox")         /* behind others in the mailbox */                                                       \
+    X(NOT_HERE, "not_here")   /* the gateway has no such session */                                                    \
+    X(CLOSED, "closed")       /* the session closed before it acknowledged */                                          \
+    X(STALE, "stale")         /* a newer session, unknown to the router, was there */                                  \
+    X(GAP, "gap")             /* the session did not take what was sent before it */                                   \
+    X(OVERTAKEN, "overtaken") /* the session has had newer ones from the mailbox */                                    \
+    X(DRAINING, "draining")   /* the session is emptying the mailbox */                                                \
+    X(WINDOW, "window")       /* the session has too much unacknowledged */                                            \
+    X(SLOW, "slow")           /* the session's queue is full */                                                        \
+    X(MEMORY, "memory")       /* the session is slow, and the gateway short of memory */                               \
+    X(EXPIRED, "expired")     /* too old when the gateway got to it */                                                 \
+    X(REFUSED, "refused")     /* by the gateway, for another reason */                                                 \
+    X(TIMEOUT, "timeout")     /* no result in time */                                                                  \
     X(LANE_FULL, "lane_full")                                                                                          \
     X(GONE, "gone")             /* the instance died or is silent */                                                   \
     X(COLLAPSED, "collapsed")   /* a newer one with its collapse key took its place */                                 \
