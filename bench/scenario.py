@@ -51,7 +51,7 @@ class Stand:
     gateways: int = 1
     workers: int = 2
     routers: int = 1
-    partitions: int = 4
+    partitions: int = 1
     options: tuple = ()  # of the daemons: (("section.key", "value"), ...)
 
 

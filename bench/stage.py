@@ -12,6 +12,7 @@ sys.path.insert(0, os.path.join(ROOT, "deploy", "local"))
 
 from cluster import Cluster, free_port_offset  # noqa: E402
 from cluster_cpu import cpu_ns, pss_bytes, tree  # noqa: E402
+from deployed_kafka import as_deployed  # noqa: E402
 from loads import PROGRAMS, SERVERS, BenchError  # noqa: E402
 
 
@@ -21,10 +22,12 @@ class Stage:
     def __init__(self, stand, broker="kafka", env=None):
         self.folder = tempfile.TemporaryDirectory(prefix="herald-bench-")
         what_it_can = {"limit.connect_rate": 0} if stand.gateways else {}  # not what it admits
-        options = {"log.level": "warn", **what_it_can, **dict(stand.options)}
+        options = {"log.level": "warn", "kafka.partitions": stand.partitions, **what_it_can, **dict(stand.options)}
         self.cluster = Cluster(self.folder.name, gateways=stand.gateways, workers=stand.workers, routers=stand.routers,
                                registries=1, broker=broker, partitions=stand.partitions, port_offset=free_port_offset(),
                                assignments=options, programs=PROGRAMS, env=env)
+        if broker == "kafka":
+            as_deployed(self.cluster.broker)
         try:
             self.cluster.up()
         except BaseException:

@@ -24,6 +24,7 @@ import systems
 from backends import Kafka
 from cluster import free_port_offset
 from cluster_cpu import cpu_seconds, tree
+from deployed_kafka import as_deployed
 from process import StartError
 
 SERVERS, CLIENT = 0, 1
@@ -208,6 +209,7 @@ class Bench:
         self.args = args
         self.folder = tempfile.TemporaryDirectory(prefix="herald-peers-")
         self.kafka = Kafka(self.folder.name, 9092 + free_port_offset(), 4)
+        as_deployed(self.kafka)
         self.found = {}  # (system's name, row): values
         self.behind = set()  # of these, where the system did not keep up in one of the rounds
         self.systems = []

@@ -97,6 +97,9 @@ log.cleaner.dedupe.buffer.size=16777216
 """
 
 
+SMALL_JVM = ["-XX:+UseSerialGC", "-Xmx1g", "-Xms256m"]
+
+
 class Kafka(Backend):
     """Apache Kafka (KRaft, broker and controller in one JVM) from the jars that `make deps` puts into build/kafka."""
 
@@ -107,11 +110,15 @@ class Kafka(Backend):
         self.folder, self.jars, self.partitions = folder, jars, partitions
         os.makedirs(folder, exist_ok=True)
         self.properties = os.path.join(folder, "kafka.properties")
-        self.process = Process("kafka", self.java("-Xmx1g", "-Xms256m", "kafka.Kafka", self.properties),
+        self.process = Process("kafka", self.java("kafka.Kafka", self.properties),
                                os.path.join(folder, "kafka.log"), detached=detached)
 
     def java(self, *arguments):
-        return ["java", "-XX:+UseSerialGC", "-cp", os.path.join(self.jars, "*"), *arguments]
+        return ["java", *SMALL_JVM, "-cp", os.path.join(self.jars, "*"), *arguments]
+
+    def use_jvm(self, flags):
+        """Instead of SMALL_JVM, from the next start on."""
+        self.process.argv[1:1 + len(SMALL_JVM)] = flags
 
     def format(self):
         if not os.path.isdir(self.jars):

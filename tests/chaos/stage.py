@@ -9,6 +9,7 @@ import signal
 import threading
 import time
 
+import backends
 from brokers import Brokers
 from cluster import Cluster, _is_free, PORTS
 from clocks import Clocks
@@ -20,7 +21,7 @@ SETTINGS = {  # short waits, so that a fault's consequences are seen within seco
     "router.ack_wait": "2s", "router.result_wait": "3s", "session.behind": "2s", "kafka.outcomes": "all",
     "box.count": "50000", "kafka.properties": "session.timeout.ms=6000"}
 
-JVM = ["-XX:TieredStopAtLevel=1"]  # restarts are many: it has to start fast, not to run fast
+JVM = [*backends.SMALL_JVM, "-XX:TieredStopAtLevel=1"]  # restarts are many: it has to start fast, not to run fast
 KAFKA_PROPERTIES = """\
 offsets.topic.num.partitions=1
 broker.session.timeout.ms=3000
@@ -71,7 +72,7 @@ class Stage:
         argv[argv.index("--appendfsync") + 1] = appendfsync
         self.store = Store(self)
         for node in self.brokers():
-            node.process.argv[1:1] = JVM
+            node.use_jvm(JVM)
             node.more_properties += KAFKA_PROPERTIES
         self.network = Network(self) if has_network else None
         self.clocks = Clocks(self.cluster.folder)
