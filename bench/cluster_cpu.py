@@ -1,6 +1,9 @@
 """CPU time and memory of processes, from /proc."""
 
 import os
+import time
+
+REST_WINDOW_S, REST_WINDOWS = 4, 15  # what is done after clients have left takes a while
 
 TICK = os.sysconf("SC_CLK_TCK")
 
@@ -44,3 +47,20 @@ def cpu_ns(pid):
         with open(f"/proc/{pid}/task/{task}/schedstat") as stat:
             total += int(stat.read().split()[0])
     return total
+
+
+def rate_over(cpu, seconds):
+    """By what cpu() grows in a second."""
+    before, begun = cpu(), time.monotonic()
+    time.sleep(seconds)
+    return (cpu() - before) / (time.monotonic() - begun)
+
+
+def rate_at_rest(cpu):
+    """The same, when nothing is left to do: of two windows in a row that differ by less than a tenth, or the least of all."""
+    rates = [rate_over(cpu, REST_WINDOW_S)]
+    while len(rates) < REST_WINDOWS:
+        rates.append(rate_over(cpu, REST_WINDOW_S))
+        if abs(rates[-1] - rates[-2]) <= rates[-2] / 10:
+            return (rates[-1] + rates[-2]) / 2
+    return min(rates)

@@ -7,12 +7,11 @@ import statistics
 import threading
 import time
 
-from cluster_cpu import tree
+from cluster_cpu import rate_at_rest, rate_over, tree
 from loads import BenchError, Load, Sink, floor_us, wrong_with
 from result import Result
 
 SETTLE_S = 1.5  # after connecting, before anything is looked at: routes are written, timers set
-IDLE_BASE_S = 10
 PING_SENDERS, PING_S, PING_BURSTS = 15000, 25, 32  # what the kernel takes for pings alone, sent as a worker sends them
 BESIDE = {"writev": "the floor with writev() of {batch} frames",  # measured beside send(), for the notes
           "paced": "the floor at this rate, what is due each ms and then asleep"}
@@ -105,20 +104,15 @@ def memory(scenario, stage, _rounds):
     return result
 
 
-def _cpu_over(stage, seconds):
-    before, begun = stage.cpu(), time.monotonic()
-    time.sleep(seconds)
-    spent = sum(_spent(before, stage.cpu()).values())
-    return spent / (time.monotonic() - begun)
-
-
 def idle(scenario, stage, _rounds):
     """CPU us a second for each connection that only answers pings, less what the same processes take without any."""
     result = _result(scenario, _facts(scenario))
-    base = _cpu_over(stage, IDLE_BASE_S)
+    def cpu():
+        return sum(stage.cpu().values())
+    base = rate_at_rest(cpu)
     with Load(stage.gateways(), scenario.connections, "--prefix", "idle-", "--rest", round(scenario.rest * 1e6)) as load:
         time.sleep(SETTLE_S)
-        full = _cpu_over(stage, scenario.duration)
+        full = rate_over(cpu, scenario.duration)
         report = load.run()
     if report["closed"]:
         result.void.append(f"{report['closed']} closed")

@@ -23,7 +23,7 @@ import time
 import systems
 from backends import Kafka
 from cluster import free_port_offset
-from cluster_cpu import cpu_seconds, tree
+from cluster_cpu import cpu_seconds, rate_at_rest, rate_over, tree
 from deployed_kafka import as_deployed
 from process import StartError
 
@@ -32,7 +32,7 @@ CONNECTIONS, FEW = 10000, 1000
 BROADCASTS_S = 3  # slow enough that nobody has two to send at once, which is cheaper
 BEHIND_S = 1.0  # what was to be sent in so many seconds took so much longer
 SETTLE_S = 2.0  # after connecting, before memory is read
-IDLE_S, ALONE_S = 26, 8  # with all connections, a whole interval of pings; without any, when they have gone
+IDLE_S = 26  # a whole interval of pings
 TRIES = 2  # of each part of a round: on a machine that others use, a run may be void for no fault of the system
 BEGIN, END = "<!-- peers: made by `make bench-peers PEERS=--docs` -->", "<!-- /peers -->"
 ROWS = {  # key: (title, unit, digits)
@@ -123,12 +123,6 @@ class Round:
         time.sleep(SETTLE_S)
         return self.system.memory()
 
-    def idle_us(self, seconds):
-        """CPU in a second."""
-        before = self.cpu()
-        time.sleep(seconds)
-        return (self.cpu() - before) * 1e6 / seconds
-
     def client(self, is_all):
         argv = self.system.client(is_all)
         if self.system.topic:
@@ -158,7 +152,7 @@ class Round:
             client.open(CONNECTIONS)
             self.found["memory"] = (self.memory() - few) / (CONNECTIONS - FEW)
             if has_idle:
-                idle_us = self.idle_us(IDLE_S)
+                idle = rate_over(self.cpu, IDLE_S)
             client.say("warm", "one")
             self.deliver(client, "one", self.args.rate, self.args.warm_seconds)
             report = self.deliver(client, "one", self.args.rate, self.args.seconds, "one")
@@ -168,8 +162,7 @@ class Round:
         finally:
             client.end()
         if has_idle:  # what it takes alone, now that it has warmed up
-            time.sleep(SETTLE_S)
-            self.found["idle"] = (idle_us - self.idle_us(ALONE_S)) / CONNECTIONS
+            self.found["idle"] = (idle - rate_at_rest(self.cpu)) * 1e6 / CONNECTIONS
 
     def to_all(self):
         client = self.client(True)
