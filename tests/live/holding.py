@@ -5,6 +5,28 @@ import threading
 import time
 
 
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def restart(daemon, **settings):
+    daemon.process.stop()
+    daemon.settings.update(settings)
+    daemon.write_config({})
+    daemon.start_ready()
+
+
+def hold_gateway(gateway, **settings):
+    """Starts it anew, with what routers send to it going through a Holding. It is to know them still when that was held: else it
+    refuses them as strangers."""
+    port = free_port()
+    to_gateway = Holding(("127.0.0.1", port), listen=("127.0.0.2", port))
+    restart(gateway, **{"link.listen": f"tcp://127.0.0.1:{port}", "link.advertise": "127.0.0.2", "link.silence": "90s"}, **settings)
+    return to_gateway
+
+
 class Way:
     """One connection through the proxy; what its client sends may be held."""
 

@@ -3,7 +3,6 @@ by the gateway and by the mailbox. The bytes are held on their way (holding.py),
 has given its partitions away, then the bytes arrive and the router goes on."""
 
 import signal
-import socket
 from urllib.request import urlopen
 
 import pytest
@@ -11,23 +10,10 @@ from confluent_kafka import ConsumerGroupState
 from confluent_kafka.admin import AdminClient
 
 from conftest import World
-from holding import Holding
+from holding import Holding, hold_gateway, restart
 from test_registry import wait_for
 
 USERS = 16  # each router has half of the 8 partitions: that none of the users is the stopped one's does not happen
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def restart(daemon, **settings):
-    daemon.process.stop()
-    daemon.settings.update(settings)
-    daemon.write_config({})
-    daemon.start_ready()
 
 
 class Owned:
@@ -37,13 +23,9 @@ class Owned:
         self.world = World(folder, gateways=1, workers=1, routers=2, registries=1)
         host, port = self.world.cluster.redis.address.split(":")
         self.to_redis = Holding((host, int(port)))
-        port = free_port()
-        self.to_gateway = Holding(("127.0.0.1", port), listen=("127.0.0.2", port))
         self.gateway = self.world.cluster.of("gateway")[0]
         self.router = self.world.cluster.of("router")[0]
-        # the gateway is to know the stopped router still: else it refuses it as a stranger
-        restart(self.gateway, **{"link.listen": f"tcp://127.0.0.1:{port}", "link.advertise": "127.0.0.2",
-                                 "link.silence": "90s"})
+        self.to_gateway = hold_gateway(self.gateway)
         restart(self.router, **{"redis.address": self.to_redis.address, "redis.timeout": "60s",
                                 "router.ack_wait": "60s"})
         self.admin = AdminClient({"bootstrap.servers": self.world.cluster.broker.address})
