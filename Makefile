@@ -26,7 +26,7 @@ PKGS := libevent rdkafka hiredis libprotobuf-c libzmq jansson yaml-0.1 libcrypto
 # --- sources: the listing is the architecture -------------------------------------------------------------------------
 
 common_SRCS := $(addprefix common/, \
-    err.c check.c memory.c clock.c log.c loop.c loop_task.c net.c buf.c table.c slab.c slabs.c wheel.c message.c recycle.c json_scan.c \
+    err.c check.c memory.c heap.c clock.c log.c loop.c loop_task.c net.c buf.c table.c slab.c slabs.c wheel.c message.c recycle.c json_scan.c \
     cgroup.c option.c option_value.c option_yaml.c option_print.c metric.c metric_print.c priority.c admin.c admin_request.c admin_conns.c admin_route.c daemon.c service.c \
     poll_set.c redis.c redis_conn.c redis_queue.c redis_reply.c redis_script.c bus.c wire.c link.c lease.c members.c jwt_sign.c \
     kafka_admin.c kafka_conf.c kafka_consumer.c kafka_destroy.c kafka_group.c kafka_mock.c kafka_producer.c kafka_reader.c)

@@ -1,4 +1,5 @@
 /* herald-router: takes records from Kafka to the gateways that hold their users, and knows what became of each. */
+#include "common/heap.h"
 #include "router/metrics.h"
 #include "router/router.h"
 #include "router/settings.h"
@@ -16,5 +17,6 @@ int main(int argc, char **argv)
         .metrics = router_metrics,
         .component = "router",
     };
+    heap_keep();
     return service_run(&program, &router_parts, argc, argv);
 }
