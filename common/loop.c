@@ -140,6 +140,12 @@ uint64_t loop_now_ms(const struct loop *loop)
     return loop->mono_ms;
 }
 
+uint64_t loop_fresh_ms(const struct loop *loop)
+{
+    (void)loop;
+    return clock_mono_ms();
+}
+
 uint64_t loop_wall_ms(const struct loop *loop)
 {
     if (!loop->is_in_turn)

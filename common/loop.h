@@ -52,6 +52,8 @@ void loop_stop(struct loop *loop);
 void loop_after_fork(struct loop *loop);
 /* Monotonic milliseconds, read once a turn. */
 uint64_t loop_now_ms(const struct loop *loop);
+/* Read now: for what has happened before this moment, and perhaps since the turn began. */
+uint64_t loop_fresh_ms(const struct loop *loop);
 /* Wall-clock milliseconds, read once a turn. */
 uint64_t loop_wall_ms(const struct loop *loop);
 

@@ -14,7 +14,7 @@ enum { LOOP_MAGIC = 0x46616b65, WATCH_MAGIC = 0x57617463 };
 struct loop {
     uint32_t magic;
     bool is_stopping;
-    uint64_t now_ms;
+    uint64_t now_ms, stalled_ms;
     uint64_t timer_seq; /* timers due at the same time fire in the order they were started */
     struct list watches, timers, signals;
     struct loop_tasks tasks;
@@ -105,9 +105,15 @@ void loop_fake_end_turn(struct loop *loop)
     loop_tasks_run(&loop->tasks);
 }
 
+void loop_fake_stall(struct loop *loop, uint64_t ms)
+{
+    loop->stalled_ms += ms;
+}
+
 void loop_fake_advance(struct loop *loop, uint64_t ms)
 {
-    uint64_t until_ms = loop->now_ms + ms;
+    uint64_t until_ms = loop->now_ms + loop->stalled_ms + ms;
+    loop->stalled_ms = 0;
     if (loop_tasks_pending(&loop->tasks)) /* a real loop would not sleep over them */
         loop_fake_end_turn(loop);
     for (;;) {
@@ -155,6 +161,11 @@ void loop_after_fork(struct loop *loop)
 uint64_t loop_now_ms(const struct loop *loop)
 {
     return loop->now_ms;
+}
+
+uint64_t loop_fresh_ms(const struct loop *loop)
+{
+    return loop->now_ms + loop->stalled_ms;
 }
 
 uint64_t loop_wall_ms(const struct loop *loop)

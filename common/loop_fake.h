@@ -9,6 +9,8 @@
 
 /* Lets time pass, firing timers in order of their due times, with end-of-turn work after each. */
 void loop_fake_advance(struct loop *loop, uint64_t ms);
+/* So much of this turn has passed: loop_fresh_ms() sees it, loop_now_ms() not before the next advance. */
+void loop_fake_stall(struct loop *loop, uint64_t ms);
 /* Calls the watch of fd with those of `events` that it wants, then does the end-of-turn work. False: not wanted. */
 bool loop_fake_ready(struct loop *loop, int fd, int events);
 /* What the watch of fd wants now; 0 when there is none. */

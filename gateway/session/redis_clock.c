@@ -37,7 +37,7 @@ void redis_clock_free(struct redis_clock **clock)
 
 static void take(struct redis_clock *clock, int64_t redis_ms)
 {
-    clock->ahead_ms[clock->count++ % KEPT] = redis_ms - (int64_t)loop_now_ms(clock->loop);
+    clock->ahead_ms[clock->count++ % KEPT] = redis_ms - (int64_t)loop_fresh_ms(clock->loop);
 }
 
 /* [seconds, microseconds], as texts */

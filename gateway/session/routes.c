@@ -108,7 +108,7 @@ static void lost(struct session *s)
 static bool is_mistaken(struct session *s, const struct redis_reply *reply)
 {
     int64_t other_ms = redis_reply_int(redis_reply_at(reply, 0)), now_ms = redis_reply_int(redis_reply_at(reply, 3));
-    int64_t age_ms = (int64_t)(loop_now_ms(s->sessions->loop) - s->begun_ms);
+    int64_t age_ms = (int64_t)(loop_fresh_ms(s->sessions->loop) - s->begun_ms);
     if (s->since_ms > 0 || other_ms >= now_ms - age_ms)
         return false;
     redis_clock_correct(s->sessions->routes->clock, now_ms);

@@ -272,6 +272,38 @@ static void test_late_and_older_gives_way(void **state)
     assert_string_equal(fake.owner, "gw2-0 7 1");
 }
 
+/* The same, and this process stood still in the middle of the turn that reads the answer. */
+static void test_late_and_older_gives_way_in_a_long_turn(void **state)
+{
+    (void)state;
+    advance(3000);
+    snprintf(fake.owner, sizeof(fake.owner), "gw2-0 7 1");
+    fake.since_ms = fake.clock_ms + 1000;
+    fake.clock_ms += 3000;
+    struct conn *c = open_conn();
+    loop_fake_stall(t.loop, 3000);
+    come_all();
+    assert_int_equal(c->reason, CLOSE_REPLACED);
+    assert_string_equal(fake.owner, "gw2-0 7 1");
+}
+
+/* Redis was asked after the turn had begun that reads the answer. */
+static void test_a_long_turn_does_not_put_the_clock_ahead(void **state)
+{
+    (void)state;
+    (void)open_device("e");
+    come_all();
+    fake_set_up(false);
+    fake.clock_ms += 500;
+    loop_fake_stall(t.loop, 500);
+    fake_set_up(true);
+    come_all();
+    loop_fake_advance(t.loop, 0);
+    (void)open_conn();
+    long long began = strtoll(fake.asked_began, NULL, 10);
+    assert_true(began <= fake.clock_ms && began > fake.clock_ms - 150);
+}
+
 /* Redis' clock was set forward: a call in time looks late, and a session of before looks newer. It cannot be: the
  * answer came at once. */
 static void test_clock_set_forward_does_not_refuse_the_new(void **state)
@@ -310,6 +342,8 @@ int main(void)
         TEST(test_slow_answers_do_not_spoil_it),
         TEST(test_forgets_the_clock_with_the_connection),
         TEST(test_late_and_older_gives_way),
+        TEST(test_late_and_older_gives_way_in_a_long_turn),
+        TEST(test_a_long_turn_does_not_put_the_clock_ahead),
         TEST(test_clock_set_forward_does_not_refuse_the_new),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
