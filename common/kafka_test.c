@@ -76,9 +76,9 @@ static void resumes_at_what_was_committed(void **state)
     kafka_consumer_free(&third.consumer);
 }
 
-static bool is_shared(void *arg)
+static bool is_shared(const void *arg)
 {
-    struct reader **both = arg;
+    struct reader *const *both = arg;
     return held(both[0]) == PARTITIONS / 2 && held(both[1]) == PARTITIONS / 2;
 }
 
@@ -136,12 +136,12 @@ static void pauses_and_resumes(void **state)
     kafka_consumer_free(&reader.consumer);
 }
 
-static bool is_up(void *arg)
+static bool is_up(const void *arg)
 {
     return ((struct reader *)arg)->is_up;
 }
 
-static bool is_down(void *arg)
+static bool is_down(const void *arg)
 {
     return !((struct reader *)arg)->is_up;
 }

@@ -19,9 +19,10 @@
 #include "clock.h"
 #include "kafka.h"
 #include "log.h"
+#include "loop_wait.h"
 #include "tests/unit/side_by_side.h"
 
-enum { PARTITIONS = 4, SEEN_MAX = 4096, WAIT_MS = 20000 };
+enum { PARTITIONS = 4, SEEN_MAX = 4096 };
 
 struct fixture {
     rd_kafka_t *instance;
@@ -64,28 +65,14 @@ static inline int teardown(void **state)
     return 0;
 }
 
-static inline void wake(void *arg)
+static inline void wait_for(condition_fn *condition, const void *arg)
 {
-    (void)arg;
+    loop_wait(f.loop, condition, arg);
 }
 
-typedef bool condition_fn(void *arg);
-
-/* Turns the loop until the condition holds; fails when it does not in time. */
-static inline void wait_for(condition_fn *condition, void *arg)
+static inline bool turn_over(const void *arg)
 {
-    struct loop_timer *timer = loop_timer_new(f.loop, wake, NULL); /* so that a turn ends without events */
-    loop_timer_start(timer, 5, 5);
-    uint64_t until_ms = clock_mono_ms() + WAIT_MS;
-    while (!condition(arg) && clock_mono_ms() < until_ms)
-        loop_turn(f.loop);
-    loop_timer_free(&timer);
-    assert_true(condition(arg));
-}
-
-static inline bool turn_over(void *arg)
-{
-    return clock_mono_ms() >= *(uint64_t *)arg;
+    return clock_mono_ms() >= *(const uint64_t *)arg;
 }
 
 /* For what must not happen: there is no condition to wait for. */
@@ -105,7 +92,7 @@ static inline void on_delivered(void *arg, enum err err)
     f.last_err = err;
 }
 
-static inline bool is_delivered(void *arg)
+static inline bool is_delivered(const void *arg)
 {
     return f.delivered + f.failed >= *(uint32_t *)arg;
 }
@@ -213,7 +200,7 @@ static inline uint32_t held(const struct reader *reader)
     return count;
 }
 
-static inline bool holds_all(void *arg)
+static inline bool holds_all(const void *arg)
 {
     return held(arg) == PARTITIONS;
 }
@@ -223,9 +210,9 @@ struct expected {
     uint32_t count;
 };
 
-static inline bool has_count(void *arg)
+static inline bool has_count(const void *arg)
 {
-    struct expected *expected = arg;
+    const struct expected *expected = arg;
     return expected->reader->count >= expected->count;
 }
 

@@ -114,28 +114,7 @@ static void make_dispatch(void)
 {
     static const struct ledger_events events = {on_outcome, on_full, on_room};
     const struct router_settings *s = &r.settings;
-    const struct dispatch_settings settings = {
-        .limits = {.slots = (uint32_t)s->window_slots,
-                   .slot_bytes = (uint64_t)s->window_bytes * 2,
-                   .records = (uint32_t)s->window_records,
-                   .record_bytes = (uint64_t)s->window_bytes,
-                   .outcomes = (uint32_t)s->source.outcomes_max,
-                   .wait_ms = {(uint64_t)s->result_wait_ms, (uint64_t)s->ack_wait_ms}},
-        .lanes = {.router = ROUTER_ID,
-                  .generation = 1,
-                  .endpoint = "tcp://10.0.0.1:3",
-                  .messages_max = s->lane_messages,
-                  .bytes_max = s->lane_bytes,
-                  .unread_max = s->lane_unread,
-                  .envelope_max = s->link_envelope_max,
-                  .silence_ms = s->lane_silence_ms,
-                  .hwm = s->link_hwm,
-                  .waiting_max = s->lane_waiting,
-                  .weights = s->lane_weights},
-        .mailbox = {.count_max = s->box_count, .bytes_max = s->box_bytes, .ttl_ms = s->box_ttl_ms},
-        .dedup = {.window_ms = s->dedup_window_ms},
-        .resolver = {.redis = &s->redis, .router = ROUTER_ID, .cache_max = (uint32_t)s->users_cached},
-    };
+    const struct dispatch_settings settings = settings_of_dispatch(s, ROUTER_ID, 1, "tcp://10.0.0.1:3");
     struct bus *bus = bus_new(r.loop);
     struct redis *redis = redis_new(r.loop, &s->redis, "main", NULL, NULL);
     r.dispatch = dispatch_new(r.loop, bus, redis, &settings, &events, NULL);

@@ -77,8 +77,7 @@ static inline struct fake_box *fake_box(const char *key)
     return NULL;
 }
 
-/* What box_append does; the poke is the test's. */
-/* source: "topic/partition/offset". */
+/* What box_append does; the poke is the test's. source: "topic/partition/offset", "": none. */
 static inline void fake_append_from(const char *key, const char *id, const char *source, int64_t expires_at_ms)
 {
     struct fake_box *box = fake_box(key);

@@ -7,12 +7,15 @@
 #include "common/check.h"
 #include "common/table.h"
 
-/* The last used first; 0: none. */
+/* How far a run, or a source, has come. what 0: nothing. */
+struct mark {
+    uint64_t what; /* of a source its hash: one that is met by chance costs a way by the mailbox */
+    int64_t next;  /* the first that was not taken */
+};
+
+/* The last used first. */
 struct taken {
-    uint64_t run[TAKEN_RUNS];
-    uint32_t next[TAKEN_RUNS];
-    uint64_t source[TAKEN_SOURCES]; /* hashes; one that is met by chance costs a way by the mailbox */
-    int64_t offset[TAKEN_SOURCES];
+    struct mark runs[TAKEN_RUNS], sources[TAKEN_SOURCES];
     bool is_recent;
     struct taken **home; /* what points here */
 };
@@ -52,12 +55,23 @@ static struct taken *obtain(struct taken **taken, struct slab *memory)
     return *taken;
 }
 
-static int find(const uint64_t *all, int count, uint64_t which)
+/* NULL: not among them. */
+static const struct mark *find(const struct mark *marks, int count, uint64_t what)
+{
+    for (int i = 0; i < count; i++)
+        if (marks[i].what == what)
+            return &marks[i];
+    return NULL;
+}
+
+/* To the front; the one that was not used for longest goes when it is a new one. */
+static void set(struct mark *marks, int count, uint64_t what, int64_t next)
 {
     int i = 0;
-    while (i < count && all[i] != which)
+    while (i < count - 1 && marks[i].what != what)
         i++;
-    return i;
+    memmove(marks + 1, marks, (size_t)i * sizeof *marks);
+    marks[0] = (struct mark){what, next};
 }
 
 /* --- runs ------------------------------------------------------------------------------------------------------------
@@ -67,22 +81,14 @@ bool taken_admits(const struct taken *taken, uint64_t run, uint32_t index)
 {
     if (run == 0 || index == 0)
         return true;
-    int i = taken ? find(taken->run, TAKEN_RUNS, run) : TAKEN_RUNS;
-    return i < TAKEN_RUNS && taken->next[i] == index;
+    const struct mark *mark = taken ? find(taken->runs, TAKEN_RUNS, run) : NULL;
+    return mark && mark->next == index;
 }
 
-void taken_live(struct taken **taken_p, struct slab *memory, uint64_t run, uint32_t index)
+void taken_live(struct taken **taken, struct slab *memory, uint64_t run, uint32_t index)
 {
-    if (run == 0)
-        return;
-    struct taken *taken = obtain(taken_p, memory);
-    int i = find(taken->run, TAKEN_RUNS, run);
-    for (i = i < TAKEN_RUNS ? i : TAKEN_RUNS - 1; i > 0; i--) {
-        taken->run[i] = taken->run[i - 1];
-        taken->next[i] = taken->next[i - 1];
-    }
-    taken->run[0] = run;
-    taken->next[0] = index + 1;
+    if (run != 0)
+        set(obtain(taken, memory)->runs, TAKEN_RUNS, run, (int64_t)index + 1);
 }
 
 /* --- mailboxes -------------------------------------------------------------------------------------------------------
@@ -97,7 +103,7 @@ static uint64_t source_of(const Herald__V1__Delivery *delivery, bool is_device, 
         return 0;
     errno = 0;
     *offset_r = strtoll(slash + 1, &end, 10);
-    if (end == slash + 1 || *end != '\0' || errno != 0)
+    if (end == slash + 1 || *end != '\0' || errno != 0 || *offset_r < 0 || *offset_r == INT64_MAX)
         return 0;
     uint64_t parts[4] = {table_hash(delivery->source, (size_t)(slash - delivery->source)), (uint64_t)delivery->life,
                          (uint64_t)delivery->priority, is_device};
@@ -107,11 +113,11 @@ static uint64_t source_of(const Herald__V1__Delivery *delivery, bool is_device, 
 bool taken_is_overtaken(const struct taken *taken, const Herald__V1__Delivery *delivery, bool is_device)
 {
     int64_t offset;
-    if (!taken || taken->source[0] == 0)
+    if (!taken || taken->sources[0].what == 0)
         return false;
     uint64_t source = source_of(delivery, is_device, &offset);
-    int i = source != 0 ? find(taken->source, TAKEN_SOURCES, source) : TAKEN_SOURCES;
-    return i < TAKEN_SOURCES && offset <= taken->offset[i];
+    const struct mark *mark = source != 0 ? find(taken->sources, TAKEN_SOURCES, source) : NULL;
+    return mark && offset < mark->next;
 }
 
 void taken_entry(struct taken **taken_p, struct slab *memory, const Herald__V1__Delivery *delivery, bool is_device)
@@ -121,15 +127,9 @@ void taken_entry(struct taken **taken_p, struct slab *memory, const Herald__V1__
     if (source == 0)
         return;
     struct taken *taken = obtain(taken_p, memory);
-    int i = find(taken->source, TAKEN_SOURCES, source);
-    if (i < TAKEN_SOURCES && taken->offset[i] > offset)
-        offset = taken->offset[i]; /* it is read again */
-    for (i = i < TAKEN_SOURCES ? i : TAKEN_SOURCES - 1; i > 0; i--) {
-        taken->source[i] = taken->source[i - 1];
-        taken->offset[i] = taken->offset[i - 1];
-    }
-    taken->source[0] = source;
-    taken->offset[0] = offset;
+    const struct mark *mark = find(taken->sources, TAKEN_SOURCES, source);
+    bool is_again = mark && mark->next > offset; /* the mailbox is read from its beginning */
+    set(taken->sources, TAKEN_SOURCES, source, is_again ? mark->next : offset + 1);
 }
 
 /* --- its life --------------------------------------------------------------------------------------------------------

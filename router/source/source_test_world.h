@@ -17,10 +17,11 @@
 #include "common/clock.h"
 #include "common/kafka_mock.h"
 #include "common/log.h"
+#include "common/loop_wait.h"
 #include "router/metrics.h"
 #include "router/source/source.h"
 
-enum { WAIT_MS = 20000, HELD_MAX = 512 };
+enum { HELD_MAX = 512 };
 
 struct fixture {
     struct kafka_mock *mock;
@@ -168,22 +169,9 @@ static int teardown(void **state)
 
 /* --- waiting --- */
 
-static void wake(void *arg)
+static inline void wait_for(condition_fn *condition, const void *arg)
 {
-    (void)arg;
-}
-
-typedef bool condition_fn(const void *arg);
-
-static void wait_for(condition_fn *condition, const void *arg)
-{
-    struct loop_timer *timer = loop_timer_new(f.loop, wake, NULL);
-    loop_timer_start(timer, 5, 5);
-    uint64_t until_ms = clock_mono_ms() + WAIT_MS;
-    while (!condition(arg) && clock_mono_ms() < until_ms)
-        loop_turn(f.loop);
-    loop_timer_free(&timer);
-    assert_true(condition(arg));
+    loop_wait(f.loop, condition, arg);
 }
 
 static bool is_delivered(const void *arg)
